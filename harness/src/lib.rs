@@ -1,0 +1,4 @@
+//! The library behind the program `escapology`; see ARCHITECTURE.md.
+
+pub mod canary;
+pub mod model;

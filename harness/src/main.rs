@@ -1,0 +1,3 @@
+//! `escapology`: escape attempts inside a sandbox, judged from outside.
+
+fn main() {}

@@ -1,0 +1,5 @@
+//! The program that runs inside a sandbox: see [`probes::main`].
+
+fn main() -> std::process::ExitCode {
+    probes::main()
+}
