@@ -1,0 +1,386 @@
+//! A launched sandbox: wait for it, kill it, ask what it took.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::unistd::Pid;
+
+use crate::cgroup::CgroupDirectory;
+use crate::error::{Error, Result};
+use crate::launch::{Farewell, Launched, receive_farewell, release};
+use crate::spec::{Degraded, Namespace, Session, Spec};
+use crate::stage::Stage;
+use crate::sys::process::{self, Wait};
+
+/// How a program ended. Launch failures are errors, never an exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It left with this code.
+    Code(i32),
+    /// It was killed by a signal.
+    Signal {
+        /// The signal's number.
+        number: i32,
+        /// Whether a core was dumped.
+        core_dumped: bool,
+    },
+    /// The sandbox's deadline passed, and it was killed.
+    TimedOut,
+}
+
+impl Exit {
+    pub(crate) fn from_wait(code: i32, status: i32) -> Self {
+        match code {
+            libc::CLD_EXITED => Self::Code(status),
+            _ => Self::Signal {
+                number: status,
+                core_dumped: code == libc::CLD_DUMPED,
+            },
+        }
+    }
+
+    /// Whether it left with code 0.
+    pub fn success(self) -> bool {
+        self == Self::Code(0)
+    }
+}
+
+impl std::fmt::Display for Exit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Signal { number, .. } => match nix::sys::signal::Signal::try_from(*number) {
+                Ok(signal) => write!(f, "killed by {signal}"),
+                Err(_) => write!(f, "killed by signal {number}"),
+            },
+            Self::TimedOut => f.write_str("killed at its deadline"),
+        }
+    }
+}
+
+/// How long each stage of the launch took.
+#[derive(Clone, Debug, Default)]
+pub struct Timings {
+    /// The stages that the child went through, in order.
+    pub laps: Vec<(Stage, Duration)>,
+    /// From the request until the program had taken over.
+    pub total: Duration,
+}
+
+/// What a sandbox used, its reaped processes included (getrusage(2)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Processor time in user mode.
+    pub user: Duration,
+    /// Processor time in the kernel.
+    pub system: Duration,
+    /// The largest resident set of any one process, in bytes.
+    pub max_rss_bytes: u64,
+}
+
+/// A launched sandbox. It is referred to by pidfd, never by number alone.
+///
+/// Dropping it kills what is left of the sandbox and reaps it.
+#[must_use = "dropping a Child kills the sandbox"]
+#[derive(Debug)]
+pub struct Child {
+    launched: Launched,
+    cgroup: Option<CgroupDirectory>,
+    deadline: Option<Instant>,
+    /// Whether the direct child leads a process group of its own.
+    leads_group: bool,
+    pid_namespace: bool,
+    degraded: Vec<Degraded>,
+    ended: Option<(Exit, Usage)>,
+}
+
+impl Child {
+    pub(crate) fn new(
+        launched: Launched,
+        cgroup: Option<CgroupDirectory>,
+        spec: &Spec,
+        degraded: Vec<Degraded>,
+    ) -> Self {
+        Self {
+            launched,
+            cgroup,
+            deadline: spec
+                .deadline
+                .and_then(|deadline| Instant::now().checked_add(deadline)),
+            leads_group: spec.session == Session::New,
+            pid_namespace: spec.has(Namespace::Pid),
+            degraded,
+            ended: None,
+        }
+    }
+
+    /// The direct child's pid: pid 1 of a new pid namespace, or the program.
+    pub fn id(&self) -> Pid {
+        self.launched.pid
+    }
+
+    /// The program's pid, as seen from here.
+    pub fn program_id(&self) -> Pid {
+        self.launched.program
+    }
+
+    /// How long each stage of the launch took.
+    pub fn timings(&self) -> &Timings {
+        &self.launched.timings
+    }
+
+    /// What it used, once it has ended.
+    pub fn usage(&self) -> Option<Usage> {
+        self.ended.map(|(_, usage)| usage)
+    }
+
+    /// Protections that it goes without, because the host lacks them and its
+    /// description allows that by name.
+    pub fn degraded(&self) -> &[Degraded] {
+        &self.degraded
+    }
+
+    /// The pids in its cgroup, where it has one.
+    ///
+    /// # Errors
+    /// Where the cgroup cannot be read.
+    pub fn cgroup_processes(&self) -> Result<Option<Vec<Pid>>> {
+        let Some(cgroup) = &self.cgroup else {
+            return Ok(None);
+        };
+        let pids = cgroup.processes().map_err(|error| Error::Child {
+            action: "list the cgroup",
+            errno: Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)),
+        })?;
+        Ok(Some(pids.into_iter().map(Pid::from_raw).collect()))
+    }
+
+    /// Waits until the program has ended and the sandbox is torn down: in a pid
+    /// namespace or a cgroup nothing of it is left then. At the deadline it is
+    /// killed.
+    ///
+    /// # Errors
+    /// [`Error::Lost`] where the program's process was killed before it had
+    /// executed the program; [`Error::Child`] where the kernel refuses to tell.
+    pub fn wait(&mut self) -> Result<Exit> {
+        loop {
+            if let Some(exit) = self.wait_timeout(Duration::MAX)? {
+                return Ok(exit);
+            }
+        }
+    }
+
+    /// As [`Child::wait`], for at most this long: `None` where it still runs.
+    ///
+    /// # Errors
+    /// As for [`Child::wait`].
+    pub fn wait_timeout(&mut self, timeout: Duration) -> Result<Option<Exit>> {
+        let until = Instant::now().checked_add(timeout);
+        loop {
+            if let Some((exit, _)) = self.ended {
+                return Ok(Some(exit));
+            }
+            if let Some(farewell) = self.farewell()? {
+                return self.finish_after(farewell).map(Some);
+            }
+            if let Some(ended) = self.peek()? {
+                return self.finish(ended).map(Some);
+            }
+            let now = Instant::now();
+            if self.deadline.is_some_and(|deadline| now >= deadline) {
+                self.kill()?;
+                self.reap(Some(Exit::TimedOut))?;
+                continue;
+            }
+            if until.is_some_and(|until| now >= until) {
+                return Ok(None);
+            }
+            self.sleep(now, until)?;
+        }
+    }
+
+    /// Kills the whole tree, as far as there is something that holds it
+    /// together: the pid namespace, the cgroup, and the process group. Without
+    /// any of the first two, a process that left the group survives.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn kill(&self) -> Result<()> {
+        if self.ended.is_some() {
+            return Ok(());
+        }
+        let failed = |errno| Error::Child {
+            action: "kill the sandbox",
+            errno,
+        };
+        if let Some(cgroup) = &self.cgroup {
+            // Kernels before 5.14 have no cgroup.kill; the rest still counts.
+            let _ = cgroup.kill();
+        }
+        self.kill_group();
+        match process::send_signal(self.launched.pidfd.as_fd(), libc::SIGKILL) {
+            Ok(()) | Err(Errno::ESRCH) => Ok(()),
+            Err(errno) => Err(failed(errno)),
+        }
+    }
+
+    /// Only while the leader is not reaped: until then its number is its own.
+    fn kill_group(&self) {
+        if self.leads_group && !self.pid_namespace {
+            let _ = nix::sys::signal::killpg(self.launched.pid, nix::sys::signal::Signal::SIGKILL);
+        }
+    }
+
+    fn farewell(&self) -> Result<Option<Farewell>> {
+        let Some(leash) = &self.launched.leash else {
+            return Ok(None);
+        };
+        receive_farewell(leash.as_fd()).map_err(|errno| Error::Child {
+            action: "hear from pid 1",
+            errno,
+        })
+    }
+
+    /// The direct child's end, without reaping it.
+    fn peek(&self) -> Result<Option<process::Ended>> {
+        process::wait(
+            Wait::Pidfd(self.launched.pidfd.as_fd()),
+            libc::WNOHANG | libc::WNOWAIT,
+            None,
+        )
+        .map_err(|errno| Error::Child {
+            action: "wait for the sandbox",
+            errno,
+        })
+    }
+
+    /// Pid 1 has told how the program ended.
+    fn finish_after(&mut self, farewell: Farewell) -> Result<Exit> {
+        let exit = Exit::from_wait(farewell.code, farewell.status);
+        let executed = farewell.code == libc::CLD_EXITED || has_executed(self.launched.program);
+        if let Some(leash) = self.launched.leash.take() {
+            release(leash.as_fd());
+            // Closed only after the release: pid 1 takes either for leave to go.
+        }
+        self.reap(Some(exit))?;
+        if executed {
+            Ok(exit)
+        } else {
+            Err(Error::Lost {
+                stage: Stage::Exec,
+                exit,
+            })
+        }
+    }
+
+    /// The direct child has ended by itself: the program, or a pid 1 of ours
+    /// that was killed.
+    fn finish(&mut self, ended: process::Ended) -> Result<Exit> {
+        if let Some(farewell) = self.farewell()? {
+            return self.finish_after(farewell);
+        }
+        let exit = Exit::from_wait(ended.code, ended.status);
+        let is_program = self.launched.pid == self.launched.program;
+        let executed =
+            !is_program || ended.code == libc::CLD_EXITED || has_executed(self.launched.pid);
+        self.reap(None)?;
+        if executed {
+            Ok(exit)
+        } else {
+            Err(Error::Lost {
+                stage: Stage::Exec,
+                exit,
+            })
+        }
+    }
+
+    /// Tears down what is left and reaps the direct child.
+    fn reap(&mut self, exit: Option<Exit>) -> Result<()> {
+        self.kill_group();
+        let failed = |errno| Error::Child {
+            action: "reap the sandbox",
+            errno,
+        };
+        let mut usage = process::no_usage();
+        let ended = loop {
+            match process::wait(
+                Wait::Pidfd(self.launched.pidfd.as_fd()),
+                0,
+                Some(&mut usage),
+            ) {
+                Ok(Some(ended)) => break ended,
+                Ok(None) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(failed(errno)),
+            }
+        };
+        let exit = exit.unwrap_or_else(|| Exit::from_wait(ended.code, ended.status));
+        self.ended = Some((exit, Usage::from(&usage)));
+        // Kills what the cgroup still holds and removes it.
+        self.cgroup = None;
+        Ok(())
+    }
+
+    fn sleep(&self, now: Instant, until: Option<Instant>) -> Result<()> {
+        let wake = [self.deadline, until].into_iter().flatten().min();
+        let timeout = wake.map_or(PollTimeout::NONE, |wake| {
+            // Rounded up, so that the loop does not spin through the last millisecond.
+            let millis = wake.saturating_duration_since(now).as_millis() + 1;
+            PollTimeout::try_from(i32::try_from(millis).unwrap_or(i32::MAX))
+                .unwrap_or(PollTimeout::MAX)
+        });
+        let mut ready = vec![PollFd::new(self.launched.pidfd.as_fd(), PollFlags::POLLIN)];
+        if let Some(leash) = &self.launched.leash {
+            ready.push(PollFd::new(leash.as_fd(), PollFlags::POLLIN));
+        }
+        match poll(&mut ready, timeout) {
+            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Err(errno) => Err(Error::Child {
+                action: "wait for the sandbox",
+                errno,
+            }),
+        }
+    }
+}
+
+impl AsFd for Child {
+    /// The direct child's pidfd: readable once it has ended.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.launched.pidfd.as_fd()
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if self.ended.is_none() && self.kill().is_ok() {
+            let _ = self.reap(None);
+        }
+    }
+}
+
+impl From<&libc::rusage> for Usage {
+    fn from(usage: &libc::rusage) -> Self {
+        let duration = |time: libc::timeval| {
+            Duration::from_secs(time.tv_sec.unsigned_abs())
+                + Duration::from_micros(time.tv_usec.unsigned_abs())
+        };
+        Self {
+            user: duration(usage.ru_utime),
+            system: duration(usage.ru_stime),
+            max_rss_bytes: usage.ru_maxrss.unsigned_abs() * 1024,
+        }
+    }
+}
+
+/// Whether a process that is not reaped yet has executed a program since it was
+/// forked: PF_FORKNOEXEC in field 9 of /proc/PID/stat (proc_pid_stat(5)). The
+/// end of the report socket alone does not tell: a filter can kill execve itself.
+fn has_executed(pid: Pid) -> bool {
+    const PF_FORKNOEXEC: u32 = 0x40;
+    procfs::process::Process::new(pid.as_raw())
+        .and_then(|process| process.stat())
+        // Where procfs cannot be read nothing is proven either way; the
+        // program's own exit status stands.
+        .map_or(true, |stat| stat.flags & PF_FORKNOEXEC == 0)
+}

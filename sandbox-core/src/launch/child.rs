@@ -1,0 +1,483 @@
+//! The child, from clone to exec: walks the plan.
+//!
+//! Only async-signal-safe code: no allocation, no lock, no panic, no call into
+//! pthread. Everything it needs is in the plan; `tests/no_alloc_after_clone.rs`
+//! holds it to that.
+
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::resource::setrlimit;
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, socket};
+use nix::sys::stat::{Mode, mkdirat};
+use nix::unistd::{
+    Gid, Pid, Uid, chdir, chroot, fchdir, pivot_root, setgroups, setpgid, setresgid, setresuid,
+    setsid, symlinkat, write,
+};
+
+use super::init;
+use super::report::Report;
+use crate::plan::{Plan, Step};
+use crate::stage::Stage;
+use crate::sys::{caps, exec, fd, keyring, mount as mounts, net, page, signal};
+
+/// What the child holds besides the plan.
+#[derive(Debug)]
+pub(super) struct Inheritance<'a> {
+    pub(super) progress: &'a page::Progress,
+    /// The report socket's end.
+    pub(super) report: RawFd,
+    /// Pid 1's end of its socket to the parent, where there is a pid 1 of ours.
+    pub(super) leash: Option<RawFd>,
+    /// The cgroup's `cgroup.procs`, where clone could not place the child in it.
+    pub(super) cgroup_procs: Option<RawFd>,
+    /// Whether the old clone(2) was used, which does less.
+    pub(super) old_clone: bool,
+}
+
+struct Child<'a> {
+    plan: &'a mut Plan,
+    inheritance: Inheritance<'a>,
+    /// The new root, once there is one.
+    root: RawFd,
+}
+
+/// Walks the plan. Comes back never: executes, or reports and leaves.
+pub(super) fn run(plan: &mut Plan, inheritance: Inheritance<'_>) -> ! {
+    let mut child = Child {
+        plan,
+        inheritance,
+        root: -1,
+    };
+    if let Err(errno) = child.catch_up() {
+        child.fail(Stage::Clone, usize::MAX, errno);
+    }
+    for index in 0..child.plan.steps.len() {
+        let Some((stage, _)) = child.plan.steps.get(index) else {
+            break;
+        };
+        let stage = *stage;
+        child.inheritance.progress.begin(stage);
+        if let Err(errno) = child.step(index) {
+            child.fail(stage, index, errno);
+        }
+        child.inheritance.progress.end(stage, page::now());
+    }
+    exec::exit(0)
+}
+
+impl Child<'_> {
+    fn fail(&self, stage: Stage, index: usize, errno: Errno) -> ! {
+        if let Some(report) = fd::borrow(self.inheritance.report) {
+            Report::failed(stage as u8, index, errno).send(report);
+        }
+        exec::exit(1)
+    }
+
+    /// Does what clone3 does and clone(2) does not.
+    fn catch_up(&mut self) -> nix::Result<()> {
+        if !self.inheritance.old_clone {
+            return Ok(());
+        }
+        for number in 1..=signal::LAST {
+            // SIGKILL, SIGSTOP and what the C library keeps to itself refuse.
+            let _ = signal::reset(number);
+        }
+        if let Some(procs) = self.inheritance.cgroup_procs.and_then(fd::borrow) {
+            write(procs, b"0")?;
+        }
+        if self.plan.flags & crate::sys::clone::NEWTIME != 0 {
+            unshare_time()?;
+            enter_time()?;
+        }
+        Ok(())
+    }
+
+    fn slot(&self, slot: usize) -> nix::Result<BorrowedFd<'static>> {
+        self.plan
+            .slots
+            .get(slot)
+            .copied()
+            .and_then(fd::borrow)
+            .ok_or(Errno::EBADF)
+    }
+
+    fn fill(&mut self, slot: usize, descriptor: RawFd) -> nix::Result<()> {
+        *self.plan.slots.get_mut(slot).ok_or(Errno::EBADF)? = descriptor;
+        Ok(())
+    }
+
+    fn root(&self) -> nix::Result<BorrowedFd<'static>> {
+        fd::borrow(self.root).ok_or(Errno::EBADF)
+    }
+
+    /// Opens a place in the new root; the caller lets the number leak, since
+    /// all of them go at exec or, in pid 1, at once.
+    fn inside(&self, path: &std::ffi::CStr) -> nix::Result<BorrowedFd<'static>> {
+        fd::borrow(mounts::open_in_root(self.root()?, path)?).ok_or(Errno::EBADF)
+    }
+
+    fn step(&mut self, index: usize) -> nix::Result<()> {
+        let Some((_, step)) = self.plan.steps.get(index) else {
+            return Err(Errno::EINVAL);
+        };
+        match step {
+            Step::AwaitParent => self.await_parent(),
+            Step::Write { path, data } => {
+                let file = open(
+                    path.as_c_str(),
+                    OFlag::O_WRONLY | OFlag::O_CLOEXEC,
+                    Mode::empty(),
+                )?;
+                // In one call: the kernel takes these files no other way.
+                match write(&file, data)? {
+                    written if written == data.len() => Ok(()),
+                    _ => Err(Errno::EIO),
+                }
+            }
+            Step::ParentDeathSignal => self.tie_to_parent(),
+            Step::JoinProcessGroup(group) => setpgid(Pid::from_raw(0), *group),
+            Step::NewSession => setsid().map(drop),
+            Step::Hostname(name) => {
+                nix::unistd::sethostname(std::ffi::OsStr::new(name.to_str().unwrap_or_default()))
+            }
+            Step::Loopback => {
+                let socket = socket(
+                    AddressFamily::Inet,
+                    SockType::Datagram,
+                    SockFlag::SOCK_CLOEXEC,
+                    None,
+                )?;
+                net::bring_up_loopback(std::os::fd::AsFd::as_fd(&socket))
+            }
+            Step::UnshareTime => unshare_time(),
+            Step::EnterTime => enter_time(),
+            Step::JoinKeyring => keyring::join_session_keyring(),
+            Step::SlavePropagation => mount(
+                None::<&str>,
+                c"/",
+                None::<&str>,
+                MsFlags::MS_REC | MsFlags::MS_SLAVE,
+                None::<&str>,
+            ),
+            Step::CloneTree {
+                source,
+                attributes,
+                slot,
+            } => {
+                let (slot, attributes) = (*slot, *attributes);
+                let tree = mounts::open_tree(source)?;
+                if attributes != 0 {
+                    // Private too: a copy would go on sharing mount events.
+                    mounts::set_attributes(
+                        fd::borrow(tree).ok_or(Errno::EBADF)?,
+                        attributes,
+                        true,
+                    )?;
+                }
+                self.fill(slot, tree)
+            }
+            Step::NewFilesystem {
+                kind,
+                size,
+                attributes,
+                slot,
+            } => {
+                let (slot, attributes) = (*slot, *attributes);
+                let context = fd::borrow(mounts::open_filesystem(kind)?).ok_or(Errno::EBADF)?;
+                if let Some(size) = size {
+                    mounts::configure(context, c"size", size)?;
+                }
+                if *kind == c"tmpfs" {
+                    mounts::configure(context, c"mode", c"0755")?;
+                }
+                mounts::create(context)?;
+                let mounted = mounts::mount(context, attributes)?;
+                self.fill(slot, mounted)
+            }
+            Step::AttachRoot { slot, at } => {
+                let at = open(
+                    at.as_c_str(),
+                    OFlag::O_PATH | OFlag::O_CLOEXEC,
+                    Mode::empty(),
+                )?;
+                let tree = self.slot(*slot)?;
+                mounts::attach(tree, std::os::fd::AsFd::as_fd(&at))?;
+                self.root = tree.as_raw_fd();
+                Ok(())
+            }
+            Step::OpenRoot => {
+                self.root = std::os::fd::IntoRawFd::into_raw_fd(open(
+                    c"/",
+                    OFlag::O_PATH | OFlag::O_CLOEXEC,
+                    Mode::empty(),
+                )?);
+                Ok(())
+            }
+            Step::MakeDirectory { parent, name, .. } => {
+                let made = mkdirat(
+                    self.inside(parent)?,
+                    name.as_c_str(),
+                    Mode::from_bits_truncate(0o755),
+                );
+                if made == Err(Errno::EEXIST) {
+                    Ok(())
+                } else {
+                    made
+                }
+            }
+            Step::MakeFile { parent, name, .. } => {
+                let flags = OFlag::O_CREAT | OFlag::O_WRONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+                nix::fcntl::openat(
+                    self.inside(parent)?,
+                    name.as_c_str(),
+                    flags,
+                    Mode::from_bits_truncate(0o644),
+                )
+                .map(drop)
+            }
+            Step::MakeSymlink { parent, name, to } => {
+                symlinkat(to.as_c_str(), self.inside(parent)?, name.as_c_str())
+            }
+            Step::Attach { slot, target } => {
+                mounts::attach(self.slot(*slot)?, self.inside(target)?)
+            }
+            Step::Remount { target, flags } => remount(self.inside(target)?, *flags),
+            Step::SealRoot => mounts::set_attributes(self.root()?, mounts::ATTR_RDONLY, false),
+            Step::SealRootByRemount => remount(
+                self.root()?,
+                MsFlags::MS_REMOUNT
+                    | MsFlags::MS_BIND
+                    | MsFlags::MS_RDONLY
+                    | MsFlags::MS_NOSUID
+                    | MsFlags::MS_NODEV,
+            ),
+            Step::PivotRoot => {
+                let before = working_directory()?;
+                fchdir(self.root()?)?;
+                // Puts the old root on top of the new one's mount point "/",
+                // where the unmount finds it: no directory for it is needed.
+                pivot_root(c".", c".")?;
+                umount2(c".", MntFlags::MNT_DETACH)?;
+                fchdir(before)
+            }
+            Step::ChrootToRoot => {
+                let before = working_directory()?;
+                fchdir(self.root()?)?;
+                chroot(c".")?;
+                fchdir(before)
+            }
+            Step::Chroot(path) => chroot(path.as_c_str()),
+            Step::ChangeDirectory(path) => chdir(path.as_c_str()),
+            Step::Fork => self.fork(),
+            Step::PlaceDescriptors => self.place_descriptors(),
+            Step::Limit {
+                resource, value, ..
+            } => setrlimit(*resource, *value, *value),
+            Step::DropBounding(mask) => drop_bounding(*mask, &self.plan.steps),
+            Step::ClearGroups => setgroups(&[]),
+            Step::SetIds { uid, gid } => {
+                let (uid, gid) = (Uid::from_raw(*uid), Gid::from_raw(*gid));
+                caps::keep_across_setuid()?;
+                setresgid(gid, gid, gid)?;
+                setresuid(uid, uid, uid)
+            }
+            Step::SetCapabilities(mask) => set_capabilities(*mask),
+            Step::NoNewPrivs => nix::sys::prctl::set_no_new_privs(),
+            Step::Execute => self.execute(),
+            Step::Leave => {
+                self.hello();
+                exec::exit(0)
+            }
+        }
+    }
+
+    fn await_parent(&self) -> nix::Result<()> {
+        let mut byte = [0_u8];
+        match recv(self.inheritance.report, &mut byte, MsgFlags::empty())? {
+            1 => Ok(()),
+            // The parent has gone, or could not write the maps.
+            _ => Err(Errno::ECANCELED),
+        }
+    }
+
+    /// PDEATHSIG alone is no guarantee: it does nothing if the parent has gone
+    /// already, which the report socket's other end then shows.
+    fn tie_to_parent(&self) -> nix::Result<()> {
+        nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
+        let mut byte = [0_u8];
+        match recv(
+            self.inheritance.report,
+            &mut byte,
+            MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_PEEK,
+        ) {
+            Ok(0) => exec::exit(1),
+            _ => Ok(()),
+        }
+    }
+
+    fn fork(&mut self) -> nix::Result<()> {
+        let leash = self.inheritance.leash.ok_or(Errno::EBADF)?;
+        match crate::sys::clone::fork()? {
+            // The program's process needs no parent-death signal: pid 1's end is its own.
+            0 => Ok(()),
+            program => init::run(program, leash),
+        }
+    }
+
+    fn place_descriptors(&mut self) -> nix::Result<()> {
+        let floor = self.plan.descriptors.floor;
+        self.inheritance.report = fd::duplicate_above(self.inheritance.report, floor)?;
+        if let Some(file) = self.plan.executable {
+            self.plan.executable = Some(fd::duplicate_above(file, floor)?);
+        }
+        // All copies first, so that no source is overwritten before its turn.
+        for (source, _) in &mut self.plan.descriptors.moves {
+            *source = fd::duplicate_above(*source, floor)?;
+        }
+        for &(source, number) in &self.plan.descriptors.moves {
+            fd::duplicate_to(source, number)?;
+        }
+        let Some(keep) = &self.plan.descriptors.keep else {
+            return Ok(());
+        };
+        // These two are close-on-exec and lie above everything that is kept.
+        let mut private = [
+            self.inheritance.report,
+            self.plan.executable.unwrap_or(self.inheritance.report),
+        ];
+        private.sort_unstable();
+        let mut first = 3;
+        for &open in keep.iter().chain(&private) {
+            if open >= first {
+                fd::close_range(first.unsigned_abs(), (open - 1).unsigned_abs())?;
+                first = open + 1;
+            }
+        }
+        fd::close_range(first.unsigned_abs(), u32::MAX)
+    }
+
+    fn hello(&self) {
+        if let Some(report) = fd::borrow(self.inheritance.report) {
+            Report::executing().send(report);
+        }
+    }
+
+    fn execute(&self) -> nix::Result<()> {
+        // SIGPIPE is ignored in every Rust program; programs expect it not to be.
+        signal::reset(libc::SIGPIPE)?;
+        self.hello();
+        // The mask last: from here on signals sent meanwhile take their default.
+        signal::set_mask(0)?;
+        if let Some(file) = self.plan.executable {
+            let file = fd::borrow(file).ok_or(Errno::EBADF)?;
+            return Err(exec::fexecve(
+                file,
+                &self.plan.arguments,
+                &self.plan.environment,
+            ));
+        }
+        let mut worst = Errno::ENOENT;
+        for path in &self.plan.executables {
+            match exec::execve(path, &self.plan.arguments, &self.plan.environment) {
+                Errno::ENOENT | Errno::ENOTDIR => {}
+                Errno::EACCES => worst = Errno::EACCES,
+                errno => return Err(errno),
+            }
+        }
+        Err(worst)
+    }
+}
+
+/// The launcher's working directory, to which the child goes back once it is in
+/// its root: leaving it is a protection, and a step, of its own.
+fn working_directory() -> nix::Result<std::os::fd::OwnedFd> {
+    open(
+        c".",
+        OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
+        Mode::empty(),
+    )
+}
+
+fn unshare_time() -> nix::Result<()> {
+    unshare(CloneFlags::from_bits_retain(0x80))
+}
+
+fn enter_time() -> nix::Result<()> {
+    let namespace = open(
+        c"/proc/self/ns/time_for_children",
+        OFlag::O_RDONLY | OFlag::O_CLOEXEC,
+        Mode::empty(),
+    )?;
+    setns(namespace, CloneFlags::from_bits_retain(0x80))
+}
+
+/// mount(2) takes a path only: the descriptor's, through the outside's procfs,
+/// which is still there at this point.
+fn remount(target: BorrowedFd<'_>, flags: MsFlags) -> nix::Result<()> {
+    let mut path = *b"/proc/self/fd/\0\0\0\0\0\0\0\0\0\0\0";
+    let mut digits = [0_u8; 10];
+    let mut number = target.as_raw_fd().unsigned_abs();
+    let mut count = 0;
+    while count == 0 || number > 0 {
+        if let Some(digit) = digits.get_mut(count) {
+            *digit = b'0' + (number % 10) as u8;
+        }
+        number /= 10;
+        count += 1;
+    }
+    for (slot, digit) in path
+        .iter_mut()
+        .skip(14)
+        .zip(digits.iter().take(count).rev())
+    {
+        *slot = *digit;
+    }
+    let path = std::ffi::CStr::from_bytes_until_nul(&path).map_err(|_| Errno::ENAMETOOLONG)?;
+    mount(None::<&str>, path, None::<&str>, flags, None::<&str>)
+}
+
+fn drop_bounding(keep: u64, steps: &[(Stage, Step)]) -> nix::Result<()> {
+    for capability in 0..64_u8 {
+        if keep & 1 << capability != 0 {
+            continue;
+        }
+        match caps::in_bounding(capability) {
+            Err(_) => break, // beyond this kernel's last
+            Ok(false) => {}
+            Ok(true) => match caps::drop_bounding(capability) {
+                // Without CAP_SETPCAP the set stays as it is; under
+                // no_new_privs execve gives nothing out of it.
+                Err(Errno::EPERM)
+                    if steps
+                        .iter()
+                        .any(|(_, step)| matches!(step, Step::NoNewPrivs)) =>
+                {
+                    return Ok(());
+                }
+                other => other?,
+            },
+        }
+    }
+    Ok(())
+}
+
+fn set_capabilities(mask: Option<u64>) -> nix::Result<()> {
+    let mask = match mask {
+        Some(mask) => mask,
+        None => caps::get()?.permitted,
+    };
+    caps::set(caps::Sets {
+        effective: mask,
+        permitted: mask,
+        inheritable: mask,
+    })?;
+    caps::clear_ambient()?;
+    for capability in (0..64_u8).filter(|capability| mask & 1 << capability != 0) {
+        caps::raise_ambient(capability)?;
+    }
+    Ok(())
+}

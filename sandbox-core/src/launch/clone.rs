@@ -1,0 +1,209 @@
+//! The launch strategy `clone`: one clone3(2) with every namespace flag.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use nix::unistd::Pid;
+
+use super::child::{self, Inheritance};
+use super::idmap;
+use super::init::receive_farewell;
+use super::report::{self, Received};
+use crate::cgroup::CgroupDirectory;
+use crate::child::{Exit, Timings};
+use crate::error::{Error, Result};
+use crate::plan::Plan;
+use crate::stage::Stage;
+use crate::sys::clone::{Cloned, clone, clone3};
+use crate::sys::page::{Progress, now};
+use crate::sys::{process, signal};
+
+/// A process that has been launched.
+#[derive(Debug)]
+pub(crate) struct Launched {
+    pub(crate) pid: Pid,
+    pub(crate) pidfd: OwnedFd,
+    /// The program's own process: a child of pid 1 where there is one of ours.
+    pub(crate) program: Pid,
+    /// Pid 1 of ours watches the other end, and says goodbye through it.
+    pub(crate) leash: Option<OwnedFd>,
+    pub(crate) timings: Timings,
+}
+
+/// Set once clone3 has answered ENOSYS: an old kernel, or a filter that cannot
+/// look behind the pointer to its flags.
+static NO_CLONE3: AtomicBool = AtomicBool::new(false);
+
+/// Launches a plan and waits until the program has taken over.
+pub(crate) fn launch(plan: &mut Plan, cgroup: Option<&CgroupDirectory>) -> Result<Launched> {
+    let prepared = |errno| Error::Launch {
+        stage: Stage::Prepare,
+        subject: Some("sockets".into()),
+        errno,
+    };
+    let (report, child_report) = report::pair().map_err(prepared)?;
+    let leash = if plan.init {
+        let pair = socketpair(
+            AddressFamily::Unix,
+            SockType::SeqPacket,
+            None,
+            SockFlag::SOCK_CLOEXEC,
+        );
+        Some(pair.map_err(prepared)?)
+    } else {
+        None
+    };
+    let progress = Progress::new().map_err(prepared)?;
+    let started = now();
+
+    // Every signal: a timer could restart the clone for ever, and a handler of
+    // the launcher's must not run in the child before exec has reset it.
+    let mask = signal::set_mask(u64::MAX).map_err(prepared)?;
+    let (cloned, old_clone) = make(plan.flags, cgroup);
+    if !matches!(cloned, Ok(Cloned::Child)) {
+        // Setting a mask cannot fail with these arguments.
+        let _ = signal::set_mask(mask);
+    }
+    let (pid, pidfd) = match cloned {
+        Ok(Cloned::Child) => child::run(
+            plan,
+            Inheritance {
+                progress: &progress,
+                report: child_report.as_raw_fd(),
+                leash: leash.as_ref().map(|(_, child)| child.as_raw_fd()),
+                cgroup_procs: cgroup.map(|cgroup| cgroup.procs().as_raw_fd()),
+                old_clone,
+            },
+        ),
+        Ok(Cloned::Parent { pid, pidfd }) => (pid, pidfd),
+        Err(errno) => {
+            return Err(Error::Launch {
+                stage: Stage::Clone,
+                subject: None,
+                errno,
+            });
+        }
+    };
+    drop(child_report);
+    let leash = leash.map(|(parent, _)| parent);
+
+    match follow(plan, &report, pid) {
+        Ok(Some(program)) => {
+            let timings = timings(&progress, started, plan.clock_offset);
+            Ok(Launched {
+                pid,
+                pidfd,
+                program,
+                leash,
+                timings,
+            })
+        }
+        Ok(None) => Err(Error::Lost {
+            stage: progress.stage(),
+            exit: lost(&pidfd, leash),
+        }),
+        Err(error) => {
+            // Killed, not asked: a child that waits for the parent waits for ever.
+            let _ = process::send_signal(pidfd.as_fd(), libc::SIGKILL);
+            reap(&pidfd);
+            Err(error)
+        }
+    }
+}
+
+fn make(flags: u64, cgroup: Option<&CgroupDirectory>) -> (nix::Result<Cloned>, bool) {
+    if !NO_CLONE3.load(Ordering::Relaxed) {
+        match clone3(flags, cgroup.map(|cgroup| cgroup.directory())) {
+            Err(Errno::ENOSYS) => NO_CLONE3.store(true, Ordering::Relaxed),
+            other => return (other, false),
+        }
+    }
+    // The bit of CLONE_NEWTIME means something else to clone(2); the child
+    // makes that namespace by unshare instead.
+    (clone(flags & !crate::sys::clone::NEWTIME), true)
+}
+
+/// Waits until the program runs: its pid, or nothing where the child ended
+/// without a word.
+fn follow(plan: &Plan, report: &OwnedFd, pid: Pid) -> Result<Option<Pid>> {
+    let lost = |errno| Error::Child {
+        action: "hear from the child",
+        errno,
+    };
+    if plan.ids.by_parent() {
+        idmap::write(pid, &plan.ids)?;
+        // A child that is gone already is noticed just below.
+        let _ = report::go_on(report.as_fd());
+    }
+    let mut program = None;
+    loop {
+        match report::receive(report.as_fd()).map_err(lost)? {
+            Received::Executing(pid) => program = Some(pid),
+            Received::End => return Ok(program),
+            Received::Failed { stage, step, errno } => {
+                let stage = Stage::from_index(stage).unwrap_or(Stage::Clone);
+                return Err(Error::Launch {
+                    stage,
+                    subject: plan.subject(step),
+                    errno,
+                });
+            }
+        }
+    }
+}
+
+/// How a child ended that said nothing. It is on its way out already, and is
+/// not killed: its own way is what is asked for.
+fn lost(pidfd: &OwnedFd, leash: Option<OwnedFd>) -> Exit {
+    let Some(leash) = leash else {
+        return reap(pidfd);
+    };
+    // Pid 1 is left; it saw how the program's process ended, or it ended first.
+    let mut ready = [
+        PollFd::new(leash.as_fd(), PollFlags::POLLIN),
+        PollFd::new(pidfd.as_fd(), PollFlags::POLLIN),
+    ];
+    while poll(&mut ready, PollTimeout::NONE) == Err(Errno::EINTR) {}
+    let farewell = receive_farewell(leash.as_fd()).ok().flatten();
+    drop(leash);
+    let exit = reap(pidfd);
+    farewell.map_or(exit, |farewell| {
+        Exit::from_wait(farewell.code, farewell.status)
+    })
+}
+
+fn reap(pidfd: &OwnedFd) -> Exit {
+    loop {
+        match process::wait(process::Wait::Pidfd(pidfd.as_fd()), 0, None) {
+            Ok(Some(ended)) => return Exit::from_wait(ended.code, ended.status),
+            Err(Errno::EINTR) | Ok(None) => {}
+            Err(_) => {
+                return Exit::Signal {
+                    number: libc::SIGKILL,
+                    core_dumped: false,
+                };
+            }
+        }
+    }
+}
+
+fn timings(progress: &Progress, started: u64, clock_offset: i64) -> Timings {
+    let offset = i128::from(clock_offset) * 1_000_000_000;
+    let mut laps = Vec::new();
+    let mut last = i128::from(started);
+    let mut shifted = false;
+    for (stage, ended) in progress.ended() {
+        // From this stage on the child's clock has the offset that it set.
+        shifted |= stage == Stage::Time;
+        let ended = i128::from(ended) - if shifted { offset } else { 0 };
+        let lap = u64::try_from(ended - last).unwrap_or(0);
+        laps.push((stage, Duration::from_nanos(lap)));
+        last = last.max(ended);
+    }
+    let total = Duration::from_nanos(now().saturating_sub(started));
+    Timings { laps, total }
+}

@@ -1,0 +1,10 @@
+//! From a plan to a running process. One file a strategy; the child's code is shared.
+
+mod child;
+mod clone;
+mod idmap;
+mod init;
+mod report;
+
+pub(crate) use clone::{Launched, launch};
+pub(crate) use init::{Farewell, receive_farewell, release};

@@ -1,0 +1,365 @@
+//! From a description to a plan: every string, table and number that the child
+//! needs, made before the clone.
+
+mod identity;
+mod mounts;
+mod step;
+
+use std::ffi::{CString, OsStr, OsString};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::sys::resource::Resource;
+use nix::unistd::Pid;
+
+pub(crate) use identity::IdWriter;
+pub(crate) use step::Step;
+
+use crate::error::{Error, Result};
+use crate::spec::{
+    Capabilities, Descriptors, Init, Keyring, Namespace, Session, Spec, WorkingDirectory,
+};
+use crate::stage::Stage;
+use crate::sys::clone::NEWTIME;
+use crate::sys::exec::StringArray;
+
+/// What is run.
+#[derive(Debug)]
+pub(crate) enum Program {
+    /// A path inside the root.
+    Path(CString),
+    /// A name, looked for in the PATH of the program's environment.
+    Search(OsString),
+    /// An open file: no path inside is needed.
+    Descriptor(OwnedFd),
+    /// Nothing: the child leaves with exit code 0 once it is set up.
+    Nothing,
+}
+
+/// What a launch has besides the sandbox.
+#[derive(Debug)]
+pub(crate) struct Request<'a> {
+    pub(crate) program: &'a Program,
+    pub(crate) arguments: Vec<CString>,
+    /// The launcher's environment, before the sandbox's allow-list.
+    pub(crate) environment: Vec<(OsString, OsString)>,
+    /// Where the standard streams come from; none inherits.
+    pub(crate) stdio: [Option<RawFd>; 3],
+    /// Descriptors passed on purpose: number here, number inside.
+    pub(crate) passed: Vec<(RawFd, RawFd)>,
+    /// Descriptors that the launcher has open without close-on-exec.
+    pub(crate) inherited: Vec<(RawFd, RawFd)>,
+    pub(crate) process_group: Option<Pid>,
+    pub(crate) directory: Option<CString>,
+}
+
+/// What the child walks.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// The namespace flags of clone(2); CLONE_NEWTIME only without offsets.
+    pub(crate) flags: u64,
+    pub(crate) steps: Vec<(Stage, Step)>,
+    /// Descriptors that one step leaves for another; -1 where there is none.
+    pub(crate) slots: Vec<RawFd>,
+    pub(crate) descriptors: Placement,
+    pub(crate) executables: Vec<CString>,
+    pub(crate) executable: Option<RawFd>,
+    pub(crate) arguments: StringArray,
+    pub(crate) environment: StringArray,
+    pub(crate) ids: IdWriter,
+    /// Whether pid 1 is a process of ours that forks the program.
+    pub(crate) init: bool,
+    /// CLOCK_MONOTONIC inside minus outside, in seconds, once set.
+    pub(crate) clock_offset: i64,
+}
+
+/// Which descriptor gets which number, and what is closed.
+#[derive(Debug, Default)]
+pub(crate) struct Placement {
+    /// Number before, number after. Before the step the first of each is the
+    /// launcher's; while it runs, a copy above all of the second.
+    pub(crate) moves: Vec<(RawFd, RawFd)>,
+    /// Numbers from 3 on that stay open, ascending; none keeps all.
+    pub(crate) keep: Option<Vec<RawFd>>,
+    /// Above every number in `moves`.
+    pub(crate) floor: RawFd,
+}
+
+impl Plan {
+    pub(crate) fn new(spec: &Spec, request: &Request<'_>) -> Result<Self> {
+        let mut steps = Vec::new();
+        let ids = identity::map_steps(spec, &mut steps)?;
+        if spec.die_with_parent {
+            steps.push((Stage::ParentDeath, Step::ParentDeathSignal));
+        }
+        if let Some(group) = request.process_group {
+            steps.push((Stage::Session, Step::JoinProcessGroup(group)));
+        }
+        if spec.session == Session::New {
+            steps.push((Stage::Session, Step::NewSession));
+        }
+        if let Some(directory) = &request.directory {
+            steps.push((
+                Stage::WorkingDirectory,
+                Step::ChangeDirectory(directory.clone()),
+            ));
+        }
+        if let Some(name) = &spec.hostname {
+            steps.push((
+                Stage::Hostname,
+                Step::Hostname(c_string(Stage::Hostname, name.as_ref())?),
+            ));
+        }
+        if spec.has(Namespace::Net) && spec.loopback {
+            steps.push((Stage::Network, Step::Loopback));
+        }
+        let offsets = spec.time.filter(|_| spec.has(Namespace::Time));
+        if let Some(offsets) = offsets {
+            // A process that clone3 put into a new time namespace can no longer
+            // set its offsets (EACCES): unshare, write, enter, in this order.
+            let data = format!(
+                "monotonic {} 0\nboottime {} 0\n",
+                offsets.monotonic, offsets.boottime
+            );
+            steps.push((Stage::Time, Step::UnshareTime));
+            steps.push((
+                Stage::Time,
+                Step::Write {
+                    path: c"/proc/self/timens_offsets".into(),
+                    data: data.into_bytes(),
+                },
+            ));
+            steps.push((Stage::Time, Step::EnterTime));
+        }
+        if spec.keyring == Keyring::New {
+            steps.push((Stage::Keyring, Step::JoinKeyring));
+        }
+        let slots = mounts::steps(spec, &mut steps)?;
+        if let WorkingDirectory::Path(path) = &spec.working_directory {
+            let path = c_string(Stage::WorkingDirectory, path.as_os_str())?;
+            steps.push((Stage::WorkingDirectory, Step::ChangeDirectory(path)));
+        }
+        let init = spec.has(Namespace::Pid) && spec.init == Init::Minimal;
+        if init {
+            // After the mounts, which pid 1 makes, and before the limits, which
+            // are the program's alone.
+            steps.push((Stage::Init, Step::Fork));
+        }
+        // Before the limits: a low RLIMIT_NOFILE would forbid the numbers.
+        steps.push((Stage::Descriptors, Step::PlaceDescriptors));
+        limit_steps(spec, &mut steps);
+        if let Capabilities::Only(_) = &spec.capabilities {
+            // Before the ids: leaving user id 0 takes the capability to do it.
+            steps.push((
+                Stage::Capabilities,
+                Step::DropBounding(identity::mask(&spec.capabilities)),
+            ));
+        }
+        identity::id_steps(spec, &ids, &mut steps);
+        match &spec.capabilities {
+            Capabilities::Only(_) => {
+                steps.push((
+                    Stage::Capabilities,
+                    Step::SetCapabilities(Some(identity::mask(&spec.capabilities))),
+                ));
+            }
+            Capabilities::Keep => steps.push((Stage::Capabilities, Step::SetCapabilities(None))),
+            Capabilities::Inherit => {}
+        }
+        if spec.no_new_privs {
+            steps.push((Stage::NoNewPrivs, Step::NoNewPrivs));
+        }
+        steps.push((
+            Stage::Exec,
+            if matches!(request.program, Program::Nothing) {
+                Step::Leave
+            } else {
+                Step::Execute
+            },
+        ));
+
+        let environment = environment(spec, &request.environment);
+        Ok(Self {
+            flags: flags(spec, offsets.is_some()),
+            steps,
+            slots,
+            descriptors: placement(spec, request),
+            executables: executables(request.program, &environment)?,
+            executable: match request.program {
+                Program::Descriptor(file) => Some(file.as_raw_fd()),
+                _ => None,
+            },
+            arguments: StringArray::new(request.arguments.clone()),
+            environment: StringArray::new(assignments(environment)?),
+            ids,
+            init,
+            clock_offset: offsets.map_or(0, |offsets| offsets.monotonic),
+        })
+    }
+
+    /// What a step worked on, for an error.
+    pub(crate) fn subject(&self, step: usize) -> Option<String> {
+        match self.steps.get(step) {
+            Some((_, Step::Execute)) => Some(match self.executables.last() {
+                Some(path) => path.to_string_lossy().into_owned(),
+                None => "the program's descriptor".to_owned(),
+            }),
+            Some((_, step)) => step.subject(),
+            None => None,
+        }
+    }
+}
+
+fn flags(spec: &Spec, offsets: bool) -> u64 {
+    spec.namespaces.iter().fold(0, |flags, namespace| {
+        flags
+            | match namespace {
+                Namespace::User => u64::from(libc::CLONE_NEWUSER.unsigned_abs()),
+                Namespace::Pid => u64::from(libc::CLONE_NEWPID.unsigned_abs()),
+                Namespace::Mount => u64::from(libc::CLONE_NEWNS.unsigned_abs()),
+                Namespace::Net => u64::from(libc::CLONE_NEWNET.unsigned_abs()),
+                Namespace::Ipc => u64::from(libc::CLONE_NEWIPC.unsigned_abs()),
+                Namespace::Uts => u64::from(libc::CLONE_NEWUTS.unsigned_abs()),
+                Namespace::Cgroup => u64::from(libc::CLONE_NEWCGROUP.unsigned_abs()),
+                Namespace::Time if offsets => 0,
+                Namespace::Time => NEWTIME,
+            }
+    })
+}
+
+fn limit_steps(spec: &Spec, steps: &mut Vec<(Stage, Step)>) {
+    let limits = spec.limits;
+    for (resource, name, value) in [
+        (Resource::RLIMIT_CORE, "core", limits.core),
+        (Resource::RLIMIT_CPU, "cpu_seconds", limits.cpu_seconds),
+        (Resource::RLIMIT_FSIZE, "file_size", limits.file_size),
+        (
+            Resource::RLIMIT_MEMLOCK,
+            "locked_memory",
+            limits.locked_memory,
+        ),
+        (Resource::RLIMIT_STACK, "stack", limits.stack),
+        (Resource::RLIMIT_AS, "address_space", limits.address_space),
+        (Resource::RLIMIT_NOFILE, "open_files", limits.open_files),
+        (Resource::RLIMIT_NPROC, "processes", limits.processes),
+    ] {
+        if let Some(value) = value {
+            steps.push((
+                Stage::Limits,
+                Step::Limit {
+                    resource,
+                    name,
+                    value,
+                },
+            ));
+        }
+    }
+}
+
+fn placement(spec: &Spec, request: &Request<'_>) -> Placement {
+    let stdio = (0..)
+        .zip(&request.stdio)
+        .filter_map(|(number, source)| source.map(|source| (source, number)));
+    let moves: Vec<(RawFd, RawFd)> = stdio
+        .chain(request.inherited.iter().copied())
+        .chain(request.passed.iter().copied())
+        .collect();
+    let floor = moves
+        .iter()
+        .map(|&(_, number)| number)
+        .max()
+        .unwrap_or(2)
+        .max(2)
+        + 1;
+    let mut keep: Vec<RawFd> = request
+        .passed
+        .iter()
+        .map(|&(_, number)| number)
+        .filter(|&number| number > 2)
+        .collect();
+    keep.sort_unstable();
+    keep.dedup();
+    Placement {
+        moves,
+        keep: (spec.descriptors == Descriptors::Close).then_some(keep),
+        floor,
+    }
+}
+
+fn environment(spec: &Spec, launcher: &[(OsString, OsString)]) -> Vec<(OsString, OsString)> {
+    let Some(policy) = &spec.environment else {
+        return launcher.to_vec();
+    };
+    let stays = |name: &OsStr| {
+        name.to_str()
+            .is_some_and(|name| policy.allow.contains(name) && !policy.set.contains_key(name))
+    };
+    let allowed = launcher.iter().filter(|(name, _)| stays(name)).cloned();
+    allowed
+        .chain(
+            policy
+                .set
+                .iter()
+                .map(|(name, value)| (name.into(), value.into())),
+        )
+        .collect()
+}
+
+fn assignments(environment: Vec<(OsString, OsString)>) -> Result<Vec<CString>> {
+    environment
+        .into_iter()
+        .map(|(mut name, value)| {
+            name.push("=");
+            name.push(value);
+            c_string(Stage::Prepare, &name)
+        })
+        .collect()
+}
+
+fn executables(program: &Program, environment: &[(OsString, OsString)]) -> Result<Vec<CString>> {
+    match program {
+        Program::Path(path) => Ok(vec![path.clone()]),
+        Program::Search(name) if name.as_bytes().contains(&b'/') => {
+            Ok(vec![c_string(Stage::Exec, name)?])
+        }
+        Program::Search(name) => {
+            let path = environment
+                .iter()
+                .find(|(variable, _)| variable == "PATH")
+                .map(|(_, value)| value.clone());
+            let path = path.unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
+            let mut candidates = path
+                .as_bytes()
+                .split(|&byte| byte == b':')
+                .map(|directory| {
+                    let directory = if directory.is_empty() {
+                        b".".as_slice()
+                    } else {
+                        directory
+                    };
+                    c_string(
+                        Stage::Exec,
+                        Path::new(OsStr::from_bytes(directory))
+                            .join(name)
+                            .as_os_str(),
+                    )
+                })
+                .collect::<Result<Vec<_>>>()?;
+            // Last, so that an error names what was asked for.
+            candidates.push(c_string(Stage::Exec, name)?);
+            Ok(candidates)
+        }
+        Program::Descriptor(_) | Program::Nothing => Ok(Vec::new()),
+    }
+}
+
+/// A string for the kernel; a NUL byte in it is an error of this stage.
+pub(crate) fn c_string(stage: Stage, text: &OsStr) -> Result<CString> {
+    CString::new(text.to_owned().into_vec()).map_err(|_| Error::Launch {
+        stage,
+        subject: Some(text.to_string_lossy().into_owned()),
+        errno: Errno::EINVAL,
+    })
+}
