@@ -64,10 +64,16 @@ pub struct Cli {
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub struct Verbosity {
     /// Say only what is not green, and show no progress
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        display_order = 90,
+        conflicts_with = "verbose"
+    )]
     pub quiet: bool,
     /// Show every leg of every probe
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, display_order = 91)]
     pub verbose: bool,
 }
 

@@ -36,8 +36,9 @@ pub fn probes(probes: &[Registered], width: usize) -> String {
         text.push('\n');
     }
     let count = probes.len();
+    let noun = if count == 1 { "probe" } else { "probes" };
     text.push_str(&format!(
-        "\n{count} probes. escapology explain PROBE says more of one.\n"
+        "\n{count} {noun}. escapology explain PROBE says more of one.\n"
     ));
     text
 }

@@ -25,7 +25,7 @@ pub fn line(text: &str, max: usize) -> String {
     shown
 }
 
-/// As [`line`], for bytes: what is not UTF-8 becomes `\xNN`.
+/// As [`line()`], for bytes: what is not UTF-8 becomes `\xNN`.
 pub fn bytes(bytes: &[u8], max: usize) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {

@@ -81,6 +81,21 @@ pub fn paragraph(indent: usize, text: &str, width: usize) -> String {
     labelled(indent, "", 0, text, width)
 }
 
+/// A space that [`hanging`] does not break: it becomes an ordinary one.
+pub const TIE: char = '\u{a0}';
+
+/// A text whose second line and those after it are set in by two more columns.
+pub fn hanging(indent: usize, text: &str, width: usize) -> String {
+    let first = " ".repeat(indent);
+    let rest = " ".repeat(indent + 2);
+    let options = options(width)
+        .initial_indent(&first)
+        .subsequent_indent(&rest);
+    let mut lines = textwrap::fill(text, options).replace(TIE, " ");
+    lines.push('\n');
+    lines
+}
+
 fn options<'a>(width: usize) -> Options<'a> {
     // A probe's name or a path is copied by the reader: never cut at a hyphen.
     Options::new(width)

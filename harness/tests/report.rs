@@ -3,6 +3,8 @@
 mod common;
 #[path = "common/fixture.rs"]
 mod fixture;
+#[path = "common/parts.rs"]
+mod parts;
 
 use harness::cli::Verbosity;
 use harness::model::{Report, Verdict};

@@ -11,7 +11,7 @@ use crate::terminal::{STRONG, labelled, paint, paragraph, verdict_style};
 const NAME_MAX: usize = 60;
 
 /// Columns of a protection in the matrix.
-const CELL: usize = 5;
+const CELL: usize = 4;
 
 /// The matrix: a column for each protection, a row for each probe.
 pub(super) fn ablation(ablation: &Ablation, width: usize) -> String {
@@ -66,7 +66,7 @@ fn matrix(rows: &[AblationRow], first: usize, probes: &BTreeSet<&str>, width: us
         .collect();
     let mut table = Columns::new(2, width, rows.len() + 1);
     let numbers: Vec<String> = (first..first + rows.len())
-        .map(|number| number.to_string())
+        .map(|number| format!("{number:<2}"))
         .collect();
     let mut header = vec!["probe"];
     header.extend(numbers.iter().map(String::as_str));
@@ -90,14 +90,14 @@ fn matrix(rows: &[AblationRow], first: usize, probes: &BTreeSet<&str>, width: us
 
 fn mark(cell: Option<&AblationCell>) -> String {
     let Some(cell) = cell else {
-        return "-".to_owned();
+        return "- ".to_owned();
     };
     let mark = match cell.verdict {
         Verdict::Escaped => "E",
         Verdict::Contained => ".",
         _ => "?",
     };
-    let surprise = if cell.as_expected() { "" } else { "!" };
+    let surprise = if cell.as_expected() { " " } else { "!" };
     format!("{mark}{surprise}")
 }
 

@@ -138,5 +138,12 @@ fn leg(name: &str, leg: &Leg, note: &str, width: usize) -> String {
         account(leg),
         time(leg.micros)
     );
-    labelled(4, name, name.len().max(LABEL - 2) + 2, &line, width)
+    if name.len() + 2 > LABEL {
+        return format!(
+            "    {}\n{}",
+            paint(FAINT, name),
+            paragraph(4 + LABEL, &line, width)
+        );
+    }
+    labelled(4, name, LABEL, &line, width)
 }

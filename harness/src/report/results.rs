@@ -83,7 +83,7 @@ fn coloured(line: &str) -> String {
 /// What refused a probe: the call and its errno, or how else it fared.
 pub(super) fn refused_by(leg: &Leg) -> String {
     match leg.outcome {
-        Outcome::Succeeded => "nothing, without effect".to_owned(),
+        Outcome::Succeeded => "no effect".to_owned(),
         Outcome::Refused => match (&leg.call, leg.errno) {
             (Some(call), Some(errno)) => {
                 let call = sanitise::line(call, CALL_MAX);

@@ -9,7 +9,7 @@ use crate::describe;
 use crate::exit_code;
 use crate::model::{ProbeResult, Report, SandboxFacts, Verdict};
 use crate::sanitise;
-use crate::terminal::{FAINT, STRONG, labelled, paint, paragraph, verdict_style};
+use crate::terminal::{FAINT, STRONG, TIE, hanging, labelled, paint, paragraph, verdict_style};
 
 /// The longest name or command line that is shown.
 const NAME_MAX: usize = 200;
@@ -75,12 +75,13 @@ fn of_sandbox(
             text.push_str(&finding::legs(result, width));
         }
     }
-    if let Some(counts) = report.summary.sandboxes.get(&sandbox.name) {
-        text.push_str(&format!(
-            "\n  {} probes: {}\n",
-            results.len(),
-            counted(counts)
-        ));
+    // Of one sandbox the last lines say the same.
+    if report.sandboxes.len() > 1
+        && let Some(counts) = report.summary.sandboxes.get(&sandbox.name)
+    {
+        text.push('\n');
+        let line = format!("{} results: {}", results.len(), counted(counts));
+        text.push_str(&hanging(2, &line, width));
     }
     text
 }
@@ -123,11 +124,10 @@ fn summary(report: &Report, width: usize, verbosity: Verbosity) -> String {
     }
     let total = report.summary.total;
     let time = humantime::format_duration(Duration::from_millis(report.duration_ms));
-    text.push_str(&format!(
-        "{total} results in {time}: {}\n",
-        counted(&report.summary.verdicts)
-    ));
-    text.push_str(&exit(report));
+    let counts = counted(&report.summary.verdicts);
+    let line = format!("{total} results in {time}: {counts}");
+    text.push_str(&hanging(0, &line, width));
+    text.push_str(&hanging(0, &exit(report), width));
     text
 }
 
@@ -144,11 +144,11 @@ fn exit(report: &Report) -> String {
         .gate
         .reasons
         .iter()
-        .map(|reason| sanitise::line(reason, NAME_MAX))
+        .map(|reason| sanitise::line(reason, NAME_MAX).replace(' ', &TIE.to_string()))
         .collect();
     match reasons.as_slice() {
-        [] => format!("{first}\n"),
-        reasons => format!("{first} ({})\n", reasons.join("; ")),
+        [] => first,
+        reasons => format!("{first} ({})", reasons.join("; ")),
     }
 }
 
@@ -159,7 +159,7 @@ fn counted(counts: &BTreeMap<Verdict, usize>) -> String {
         .map(|(&verdict, count)| {
             paint(
                 verdict_style(verdict),
-                &format!("{count} {}", verdict.name()),
+                &format!("{count}{TIE}{}", verdict.name()),
             )
         })
         .collect();
