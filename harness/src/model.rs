@@ -159,6 +159,10 @@ pub struct Leg {
     pub rejected_frames: usize,
     /// How the program that was launched ended, in words.
     pub exit: String,
+    /// Whether it ended by itself with exit code 0. With [`Outcome::NotStarted`]
+    /// it tells a launcher that dropped the probe from one that gave up.
+    #[serde(default)]
+    pub exited_zero: bool,
     /// The end of what it printed besides records, made safe to show.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub output: String,
@@ -167,7 +171,7 @@ pub struct Leg {
 }
 
 /// How a probe fared by its own account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// At least one call succeeded, and the attempt returned.
@@ -176,6 +180,9 @@ pub enum Outcome {
     Refused,
     /// What it looked for was not there, and the attempt returned.
     Absent,
+    /// The attempt returned without a single call, and missed nothing: it
+    /// proves nothing.
+    Idle,
     /// It was killed by this signal after it was armed.
     Killed(i32),
     /// It was armed and ended before its attempt returned.
