@@ -50,6 +50,8 @@ pub enum Guard {
     NoNewPrivs,
     /// Resource limits (setrlimit(2)).
     Limits,
+    /// A cgroup of its own, killed as a whole (cgroups(7)).
+    Cgroup,
 }
 
 /// How a protection says no to an attempt.

@@ -201,6 +201,17 @@ impl Child {
         }
     }
 
+    /// The descriptors that become readable when [`Child::wait`] has something
+    /// to do: for a loop of the caller's own, with a timeout of zero.
+    pub fn wakeups(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        [
+            Some(self.launched.pidfd.as_fd()),
+            self.launched.leash.as_ref().map(AsFd::as_fd),
+        ]
+        .into_iter()
+        .flatten()
+    }
+
     /// Kills the whole tree, as far as there is something that holds it
     /// together: the pid namespace, the cgroup, and the process group. Without
     /// any of the first two, a process that left the group survives.
@@ -330,10 +341,10 @@ impl Child {
             PollTimeout::try_from(i32::try_from(millis).unwrap_or(i32::MAX))
                 .unwrap_or(PollTimeout::MAX)
         });
-        let mut ready = vec![PollFd::new(self.launched.pidfd.as_fd(), PollFlags::POLLIN)];
-        if let Some(leash) = &self.launched.leash {
-            ready.push(PollFd::new(leash.as_fd(), PollFlags::POLLIN));
-        }
+        let mut ready: Vec<PollFd<'_>> = self
+            .wakeups()
+            .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
+            .collect();
         match poll(&mut ready, timeout) {
             Ok(_) | Err(Errno::EINTR) => Ok(()),
             Err(errno) => Err(Error::Child {

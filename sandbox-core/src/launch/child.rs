@@ -286,6 +286,7 @@ impl Child<'_> {
                 setresuid(uid, uid, uid)
             }
             Step::SetCapabilities(mask) => set_capabilities(*mask),
+            Step::ClearAmbient => caps::clear_ambient(),
             Step::NoNewPrivs => nix::sys::prctl::set_no_new_privs(),
             Step::Execute => self.execute(),
             Step::Leave => {

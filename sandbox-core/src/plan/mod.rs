@@ -166,7 +166,7 @@ impl Plan {
                 ));
             }
             Capabilities::Keep => steps.push((Stage::Capabilities, Step::SetCapabilities(None))),
-            Capabilities::Inherit => {}
+            Capabilities::Inherit => steps.push((Stage::Capabilities, Step::ClearAmbient)),
         }
         if spec.no_new_privs {
             steps.push((Stage::NoNewPrivs, Step::NoNewPrivs));

@@ -103,6 +103,8 @@ pub(crate) enum Step {
     },
     /// These in every set, or, for none, all that there are.
     SetCapabilities(Option<u64>),
+    /// Leaves it to execve(2) who keeps capabilities.
+    ClearAmbient,
     NoNewPrivs,
     Execute,
     /// Leaves with exit code 0 instead of executing anything.

@@ -38,7 +38,7 @@ pub enum Capabilities {
     Only(BTreeSet<Capability>),
     /// All stay, across the execve(2) of a user that is not root (ambient).
     Keep,
-    /// Nothing is done: execve(2) keeps root's and drops all others'.
+    /// It is left to execve(2): root's stay, all others' go.
     Inherit,
 }
 

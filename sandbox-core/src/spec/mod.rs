@@ -3,6 +3,7 @@
 mod capability;
 mod check;
 mod derive;
+mod environment;
 mod guard;
 mod root;
 mod sandbox;

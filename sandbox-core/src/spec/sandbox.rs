@@ -72,7 +72,8 @@ pub struct Spec {
     pub time: Option<TimeOffsets>,
     /// Resource limits.
     pub limits: Limits,
-    /// The environment; none is that of the launcher, whole.
+    /// The environment; none, in TOML `"inherit"`, is that of the launcher, whole.
+    #[serde(with = "super::environment")]
     pub environment: Option<Environment>,
     /// What becomes of descriptors that were not passed on purpose.
     pub descriptors: Descriptors,

@@ -1,0 +1,103 @@
+//! The arena: throw-away outer namespaces in which canaries and uncontained
+//! probes live, so that an escape meets the arena and never the host.
+//!
+//! The program outside launches itself as the program inside ([`launch`]),
+//! hands it a [`Request`] and reads events. The inside has the user's own ids
+//! and, in the arena's user namespace, all capabilities, so that an ordinary
+//! user's bare legs can do what root's can. Nothing of it is on the host's file
+//! system; with the end of either program the kernel takes all of it away.
+
+mod ground;
+mod inside;
+mod request;
+
+use std::io::{BufReader, Seek as _, Write as _};
+use std::os::fd::{AsFd as _, OwnedFd};
+
+use nix::fcntl::OFlag;
+use nix::unistd::pipe2;
+use sandbox_core::{Child, Command, Exit, Stdio};
+
+pub use ground::{JAIL, PROBE_PROGRAM, describe, sandbox};
+pub use inside::run;
+pub use request::{Request, Target};
+
+use crate::event::{self, Event};
+
+/// The number of the descriptor that the inside reads its request from.
+pub const REQUEST: i32 = 3;
+/// The number of the descriptor that the inside writes its events to.
+pub const EVENTS: i32 = 4;
+
+/// Why there is no arena, or no more.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It cannot be made here.
+    #[error("no arena can be made")]
+    Launch(#[source] sandbox_core::Error),
+    /// The program inside could not be prepared or heard.
+    #[error("the arena cannot be reached")]
+    Io(#[from] std::io::Error),
+    /// The program inside ended before its work was done.
+    #[error("the arena ended early ({0})")]
+    Ended(Exit),
+    /// The program inside gave up.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// A running arena.
+#[derive(Debug)]
+pub struct Arena {
+    child: Child,
+    events: OwnedFd,
+}
+
+/// Makes an arena and starts the program inside with this request.
+///
+/// # Errors
+/// [`Error::Launch`] where the host does not allow it.
+pub fn launch(request: &Request) -> Result<Arena, Error> {
+    let sandbox = ground::sandbox()?;
+    let program = std::fs::File::open("/proc/self/exe")?;
+    let mut written = tempfile_in_memory()?;
+    written.write_all(&serde_json::to_vec(request).map_err(std::io::Error::from)?)?;
+    written.rewind()?;
+    let (events, inside) = pipe2(OFlag::O_CLOEXEC).map_err(std::io::Error::from)?;
+
+    let mut command = Command::from_descriptor(&sandbox, program.into(), "escapology");
+    command.arg("arena");
+    command.pass_fd(written.into(), REQUEST).pass_fd(inside, EVENTS);
+    command.stdin(Stdio::Null).stdout(Stdio::Null);
+    let child = command.spawn().map_err(Error::Launch)?;
+    Ok(Arena { child, events })
+}
+
+impl Arena {
+    /// Hands on what the inside says, until it is done.
+    ///
+    /// # Errors
+    /// Where it ends without having said that it is done.
+    pub fn follow(mut self, mut each: impl FnMut(Event)) -> Result<(), Error> {
+        let mut finished = false;
+        for event in event::read(BufReader::new(std::fs::File::from(self.events.as_fd().try_clone_to_owned()?))) {
+            match event {
+                Ok(Event::Failed { message }) => return Err(Error::Failed(message)),
+                Ok(event) => {
+                    finished |= matches!(event, Event::Finished);
+                    each(event);
+                }
+                // A line that was cut: the inside has died; how is said below.
+                Err(_) => break,
+            }
+        }
+        let exit = self.child.wait().map_err(Error::Launch)?;
+        if finished && exit.success() { Ok(()) } else { Err(Error::Ended(exit)) }
+    }
+}
+
+/// A file that has no name and is gone with its last descriptor.
+fn tempfile_in_memory() -> std::io::Result<std::fs::File> {
+    let fd = nix::sys::memfd::memfd_create(c"escapology-request", nix::sys::memfd::MFdFlags::MFD_CLOEXEC)?;
+    Ok(std::fs::File::from(fd))
+}
