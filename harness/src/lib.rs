@@ -2,3 +2,5 @@
 
 pub mod canary;
 pub mod model;
+pub mod probe_program;
+mod sys;
