@@ -16,7 +16,7 @@ use nix::errno::Errno;
 pub(crate) use files::{
     arm_timer, close_from, fchmodat2, mount_writable, set_attribute, timer_interval,
 };
-pub(crate) use ipc::{Attached, attach_segment, find_segment, read_key, search_session_keyring};
+pub(crate) use ipc::{attach_segment, find_segment, read_key, search_session_keyring};
 pub(crate) use process::{
     allow_any_tracer, drop_capabilities, exit, fork, own_nice, pidfd_getfd, pidfd_open,
     pidfd_send_signal, queue_signal, renice_own_group, set_owner, signal_thread,
