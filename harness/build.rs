@@ -118,14 +118,15 @@ fn is_the_outer_builds(name: &OsString) -> bool {
 
 /// Whether a 64-bit ELF file asks for a dynamic loader (PT_INTERP, elf(5)).
 fn has_interpreter(image: &[u8]) -> bool {
-    const PT_INTERP: u32 = 3;
-    let number = |offset: usize, length: usize| {
+    const PT_INTERP: u64 = 3;
+    let number = |offset: u64, length: usize| {
+        let offset = usize::try_from(offset).expect("the file is in memory");
         let mut bytes = [0; 8];
         bytes[..length].copy_from_slice(&image[offset..offset + length]);
-        usize::from_ne_bytes(bytes)
+        u64::from_le_bytes(bytes)
     };
     let (table, entry_size, entries) = (number(32, 8), number(54, 2), number(56, 2));
-    (0..entries).any(|entry| number(table + entry * entry_size, 4) == PT_INTERP as usize)
+    (0..entries).any(|entry| number(table + entry * entry_size, 4) == PT_INTERP)
 }
 
 fn variable(name: &str) -> OsString {

@@ -42,14 +42,27 @@ fn attempt(cx: &mut Context) {
     if write(cx, &tree) != Err(Errno::EROFS) {
         return;
     }
-    let flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND;
-    let remounted = mount(None::<&str>, &tree, None::<&str>, flags, None::<&str>);
-    let by_mount = cx.attempt("mount MS_REMOUNT", remounted);
-    let attributes = tree.with_nix_path(raw::mount_writable).flatten();
-    let by_attribute = cx.attempt("mount_setattr", attributes);
+    let by_mount = on_its_mount(&tree, |place| {
+        let flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND;
+        mount(None::<&str>, place, None::<&str>, flags, None::<&str>)
+    });
+    let by_mount = cx.attempt("mount MS_REMOUNT", by_mount);
+    let by_attribute = on_its_mount(&tree, |place| {
+        place.with_nix_path(raw::mount_writable).flatten()
+    });
+    let by_attribute = cx.attempt("mount_setattr", by_attribute);
     if by_mount.is_ok() || by_attribute.is_ok() {
         let _ = write(cx, &tree);
     }
+}
+
+/// Does it to the directory or the nearest one above that is a mount point:
+/// EINVAL says that one is none.
+fn on_its_mount(tree: &Path, change: impl Fn(&Path) -> nix::Result<()>) -> nix::Result<()> {
+    tree.ancestors()
+        .map(change)
+        .find(|result| *result != Err(Errno::EINVAL))
+        .unwrap_or(Err(Errno::EINVAL))
 }
 
 /// Every kind of change once; gives what became of the first.

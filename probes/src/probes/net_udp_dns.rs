@@ -39,14 +39,17 @@ fn attempt(cx: &mut Context) {
     let Ok(query) = cx.step("make query", query(cx.nonce())) else {
         return;
     };
-    let Ok(socket) = cx.step_io("socket", UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))) else {
-        return;
-    };
-    let _ = cx.attempt_io("sendto", socket.send_to(&query, (Ipv4Addr::LOCALHOST, port)));
-    // A refusal by the other side shows only once the socket is connected.
-    if cx.step_io("connect", socket.connect((Ipv4Addr::LOCALHOST, port))).is_ok() {
-        let _ = cx.attempt_io("send", socket.send(&query));
-    }
+    let _ = cx.attempt_io("send", ask(port, &query));
+}
+
+/// Asks twice: that nobody listens shows only in the call after the first,
+/// and only on a connected socket (udp(7)).
+fn ask(port: u16, query: &[u8]) -> std::io::Result<()> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+    socket.connect((Ipv4Addr::LOCALHOST, port))?;
+    socket.send(query)?;
+    socket.send(query)?;
+    Ok(())
 }
 
 fn query(nonce: &str) -> nix::Result<Vec<u8>> {

@@ -46,16 +46,19 @@ fn attempt(cx: &mut Context) {
     let Ok((mut started, announce)) = cx.step_io("pipe", std::io::pipe()) else {
         return;
     };
-    match cx.attempt("fork", raw::fork()) {
+    match raw::fork() {
         Ok(ForkResult::Child) => leave(cx, announce),
         Ok(ForkResult::Parent { child }) => {
             drop(announce);
+            let _ = cx.attempt("fork", Ok(()));
             // One byte once the survivor is on its own; none where it never was.
             let came = started.read_exact(&mut [0]);
             let _ = cx.attempt_io("setsid and fork", came);
             let _ = waitpid(child, None);
         }
-        Err(_) => {}
+        Err(errno) => {
+            let _ = cx.attempt::<()>("fork", Err(errno));
+        }
     }
 }
 
