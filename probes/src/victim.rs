@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::prctl;
+use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use serde::{Deserialize, Serialize};
@@ -131,6 +132,7 @@ fn serve() -> std::io::Result<()> {
 /// mortal; and blocks the signals that it counts.
 fn prepare() -> std::io::Result<SignalFd> {
     nix::unistd::alarm::set(ALARM);
+    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
     raw::close_from(3)?;
     raw::drop_capabilities()?;
     // After the capabilities: the kernel resets both when credentials change.
