@@ -5,8 +5,11 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::path::PathBuf;
 
 use nix::errno::Errno;
+use nix::sys::signal::SigSet;
 use nix::unistd::Pid;
 
+use crate::descriptors;
+use crate::victim::COUNTED;
 use crate::wire::{self, Record};
 
 /// The addresses of the canary and the way back to the harness.
@@ -73,15 +76,38 @@ impl Context {
         usize::from_str_radix(self.value(name)?.trim_start_matches("0x"), 16).ok()
     }
 
-    /// An argument as the number of an inherited descriptor, if one is open
-    /// there; reports it as missing otherwise.
+    /// An argument as the pid of a process outside, safe to signal: in a pid
+    /// namespace of its own the same number can mean the probe itself, and
+    /// that is reported as missing. Blocks the signals that attempts send, so
+    /// that a stray one does not end the probe.
+    pub fn outside_pid(&self, name: &str) -> Option<Pid> {
+        let signals: SigSet = COUNTED.into_iter().collect();
+        // It cannot fail with a valid set; a probe that is killed all the same
+        // is inconclusive and never contained.
+        let _ = signals.thread_block();
+        let pid = self.pid(name)?;
+        if pid == nix::unistd::getpid() {
+            self.missing(&format!("process {pid}: here it is the probe itself"));
+            return None;
+        }
+        Some(pid)
+    }
+
+    /// An argument as an inherited descriptor; reports it as missing where it
+    /// is not open. `NUMBER:DEVICE.INODE` says which file it must be, and is
+    /// looked for under every number; without that, the number alone counts.
     pub fn descriptor(&self, name: &str) -> Option<BorrowedFd<'static>> {
-        let number: RawFd = self.number(name)?;
-        let open = crate::raw::open_descriptor(number);
+        let value = self.value(name)?;
+        let open = descriptors::find(value, self.report_descriptor());
         if open.is_none() {
-            self.missing(&format!("descriptor {number} ({name})"));
+            self.missing(&format!("descriptor {value} ({name})"));
         }
         open
+    }
+
+    /// Every inherited descriptor that is no stream of the probe's own.
+    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'static>> + use<> {
+        descriptors::open(self.report_descriptor())
     }
 
     /// Reports one call of the attempt and hands its result on.
@@ -96,10 +122,21 @@ impl Context {
 
     /// As [`Context::attempt`], for a result of the standard library.
     pub fn attempt_io<T>(&self, call: &str, result: std::io::Result<T>) -> nix::Result<T> {
-        self.attempt(
-            call,
-            result.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0))),
-        )
+        self.attempt(call, result.map_err(errno_of))
+    }
+
+    /// Reports a preparation only where it fails: a call that crosses nothing
+    /// by itself must not make a refused attempt look like a successful one.
+    pub fn step<T>(&self, call: &str, result: nix::Result<T>) -> nix::Result<T> {
+        if result.is_err() {
+            return self.attempt(call, result);
+        }
+        result
+    }
+
+    /// As [`Context::step`], for a result of the standard library.
+    pub fn step_io<T>(&self, call: &str, result: std::io::Result<T>) -> nix::Result<T> {
+        self.step(call, result.map_err(errno_of))
     }
 
     /// Reports that something the attempt needs is not there.
@@ -117,18 +154,26 @@ impl Context {
 
     /// Writes one record. A reader that has gone is not the probe's concern.
     pub fn report(&self, record: &Record) {
-        let Some(frame) = wire::frame(&self.nonce, record) else {
-            return;
-        };
+        // Nothing to do about it: the harness judges what arrives.
+        let _ = self.try_report(record);
+    }
+
+    /// As [`Context::report`], and says whether the record left.
+    ///
+    /// # Errors
+    /// EMSGSIZE where the record fits no frame; EPIPE where nobody reads.
+    pub fn try_report(&self, record: &Record) -> nix::Result<()> {
+        let frame = wire::frame(&self.nonce, record).ok_or(Errno::EMSGSIZE)?;
         let mut rest = frame.as_slice();
         while !rest.is_empty() {
             match nix::unistd::write(self.out, rest) {
-                Ok(0) => return,
+                Ok(0) => return Err(Errno::EPIPE),
                 Ok(written) => rest = &rest[written..],
                 Err(Errno::EINTR) => {}
-                Err(_) => return,
+                Err(errno) => return Err(errno),
             }
         }
+        Ok(())
     }
 
     /// The number of the descriptor that the records go to; an attempt that
@@ -136,4 +181,13 @@ impl Context {
     pub fn report_descriptor(&self) -> RawFd {
         self.out.as_raw_fd()
     }
+}
+
+/// The errno of an error; EIO for the few that the standard library makes up.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the shape that map_err calls"
+)]
+fn errno_of(error: std::io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
 }

@@ -7,6 +7,7 @@
 //! reports; it never judges.
 
 mod context;
+pub mod descriptors;
 mod entry;
 mod guard;
 mod probe;

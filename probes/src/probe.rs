@@ -76,38 +76,44 @@ pub enum Class {
 /// What the harness plants outside the sandbox for a probe.
 ///
 /// The comment of each names the arguments, descriptors and variables that the
-/// probe gets with it ([`Context::value`] and its siblings).
+/// probe gets with it ([`Context::value`] and its siblings). A descriptor is
+/// named as `NUMBER:DEVICE.INODE` ([`Context::descriptor`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Canary {
     /// A process of the same user that counts signals and holds a secret page,
-    /// a secret descriptor and a secret variable. `victim` (pid), `page` (hex
-    /// address of the 32-byte cookie), `secret-fd`.
+    /// a secret descriptor and a secret variable; its working directory is a
+    /// tree like [`Canary::FileTree`]. `victim` (pid), `page` (hex address of
+    /// the 32-byte cookie), `secret-fd`, `tree`, `secret`, `file`.
     Process,
     /// Such a process in the launcher's own process group. No argument.
     ProcessGroup,
     /// A unix socket whose other end belongs to such a process. `peer` (descriptor), `secret-fd`.
     PeerSocket,
-    /// A directory that only its owner may read, with a secret file, a file to
-    /// change and room for more. `tree`, and below it `secret`, `file`.
+    /// A directory that only its owner may enter, with a secret file, a file
+    /// to change, one to spare, a link whose target is the secret, and an
+    /// inner directory: `secret`, `file`, `spare`, `link`, `inner` below `tree`.
+    /// `tree`, `secret`, `file` (paths).
     FileTree,
     /// Such a tree shown inside, read-only. `tree`.
     ReadOnlyTree,
-    /// Such a tree, the working directory of the launcher being a directory in it. No argument.
+    /// Such a tree, the working directory of the launcher being its `inner`. No argument.
     WorkingDirectory,
     /// A descriptor of a directory in such a tree. `directory` (descriptor), `tree`.
     DirectoryDescriptor,
     /// A read-only descriptor of a file in such a tree. `file-fd`, `file`.
     ReadOnlyDescriptor,
-    /// One descriptor of each kind. `decoys`: their numbers, with commas.
+    /// One descriptor of each kind, and no directory. `decoys`: for each
+    /// `KIND=NUMBER:MARK`, with commas. The mark is `DEVICE.INODE`; for a timer
+    /// its interval in nanoseconds, for a counter its value in hexadecimal.
     Decoys,
-    /// A TCP listener on the loopback addresses. `port`.
+    /// A TCP listener on 127.0.0.1, and on ::1 where it can. `port`.
     TcpListener,
     /// A TCP listener, and an unconnected inet socket of its namespace. `socket` (descriptor), `port`.
     InetSocket,
-    /// A resolver on loopback. `port`.
+    /// A resolver on 127.0.0.1, by UDP. `port`.
     Resolver,
-    /// A listener with an abstract name. `name`.
+    /// A stream listener and a datagram socket with one abstract name. `name`.
     AbstractSocket,
     /// A listener with a path. `socket-path`.
     PathSocket,

@@ -1,11 +1,9 @@
 //! What the arena is: a sandbox like any other.
 
-use std::ffi::OsStr;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{getegid, geteuid};
-use procfs::process::Process;
 use sandbox_core::{
     Access, Base, Capabilities, Descriptors, Enter, Host, IdRange, Ids, Keyring, Mount, Namespace, Root, Sandbox,
     Session, Spec, State, WorkingDirectory,
@@ -14,9 +12,9 @@ use sandbox_core::{
 use super::Error;
 
 /// Where the harness keeps its things inside the arena.
-pub(super) const HOME: &str = "/escapology";
-/// The probe's program inside the arena.
-pub const PROBE_PROGRAM: &str = "/escapology/probe/escapology-probe";
+pub const HOME: &str = "/escapology";
+/// The directory of the probe's program inside the arena.
+pub const PROBE_DIRECTORY: &str = "/escapology/probe";
 /// An empty directory, for the sandbox `chroot`.
 pub const JAIL: &str = "/escapology/jail";
 
@@ -43,7 +41,7 @@ pub fn sandbox() -> Result<Sandbox, Error> {
             Namespace::Uts,
         ]
         .into(),
-        ids: Some(ids()),
+        ids: Some(ids()?),
         root: Some(Root { base: Base::Tmpfs { size: None }, enter: Enter::PivotRoot, writable: false }),
         mounts: mounts()?,
         hostname: Some("arena".into()),
@@ -62,26 +60,23 @@ pub fn sandbox() -> Result<Sandbox, Error> {
 
 /// The same ids inside as outside: all that root's own namespace has, or the
 /// user's one. Probes, canaries and launchers then see the user they know.
-fn ids() -> Ids {
+fn ids() -> Result<Ids, Error> {
     let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
     if !geteuid().is_root() {
-        return Ids { uid, gid, uid_map: Vec::new(), gid_map: Vec::new() };
+        return Ok(Ids { uid, gid, uid_map: Vec::new(), gid_map: Vec::new() });
     }
-    let identity = |map: Option<Vec<(u32, u32)>>, own: u32| match map {
-        Some(ranges) if !ranges.is_empty() => {
-            ranges.into_iter().map(|(inside, count)| IdRange { inside, outside: inside, count }).collect()
-        }
-        _ => vec![IdRange { inside: own, outside: own, count: 1 }],
+    Ok(Ids { uid, gid, uid_map: identity("/proc/self/uid_map")?, gid_map: identity("/proc/self/gid_map")? })
+}
+
+/// Maps every id that exists here to itself.
+fn identity(map: &str) -> Result<Vec<IdRange>, Error> {
+    let text = std::fs::read_to_string(map)?;
+    let range = |line: &str| {
+        let mut numbers = line.split_whitespace().map(str::parse::<u32>);
+        let (inside, _, count) = (numbers.next()?.ok()?, numbers.next()?, numbers.next()?.ok()?);
+        Some(IdRange { inside, outside: inside, count })
     };
-    let process = Process::myself().ok();
-    let ranges = |entries: Vec<(u32, u32)>| entries;
-    let uid_map = process.as_ref().and_then(|process| process.uid_map().ok()).map(|maps| {
-        ranges(maps.into_iter().map(|map| (map.ns_start, map.range)).collect())
-    });
-    let gid_map = process.as_ref().and_then(|process| process.gid_map().ok()).map(|maps| {
-        ranges(maps.into_iter().map(|map| (map.ns_start, map.range)).collect())
-    });
-    Ids { uid, gid, uid_map: identity(uid_map, uid), gid_map: identity(gid_map, gid) }
+    Ok(text.lines().filter_map(range).collect())
 }
 
 fn working_directory() -> PathBuf {
@@ -93,61 +88,54 @@ fn mounts() -> Result<Vec<Mount>, Error> {
     let mut mounts = Vec::new();
     for entry in std::fs::read_dir("/")? {
         let path = entry?.path();
-        if path == Path::new("/proc") || path == Path::new(HOME) || SHADOWED.iter().any(|shadowed| path == Path::new(shadowed)) {
-            continue;
+        let ours = ["/proc", HOME].iter().chain(&SHADOWED).any(|own| path == Path::new(own));
+        if !ours {
+            mounts.extend(show(&path));
         }
-        mounts.extend(show(&path));
     }
     mounts.push(Mount::Proc { target: "/proc".into() });
-    for shadowed in SHADOWED {
-        shadow(Path::new(shadowed), &mut mounts);
+    for directory in SHADOWED {
+        shadow(Path::new(directory), &mut mounts);
     }
     mounts.push(Mount::Tmpfs { target: HOME.into(), size: Some(512 << 20) });
     Ok(mounts)
 }
 
-/// One entry of the host's, as it is, or read-only.
+/// One entry of the host's: a link as it is, a directory or file read-only.
 fn show(path: &Path) -> Option<Mount> {
-    let metadata = path.symlink_metadata().ok()?;
-    if metadata.is_symlink() {
+    let kind = path.symlink_metadata().ok()?.file_type();
+    if kind.is_symlink() {
         return Some(Mount::Symlink { source: std::fs::read_link(path).ok()?, target: path.into() });
     }
-    Some(Mount::Bind { source: path.into(), target: path.into(), access: Access::ReadOnly, optional: true })
+    (kind.is_dir() || kind.is_file()).then(|| Mount::Bind {
+        source: path.into(),
+        target: path.into(),
+        access: Access::ReadOnly,
+        optional: true,
+    })
 }
 
 fn shadow(directory: &Path, mounts: &mut Vec<Mount>) {
-    let is_own = |path: &Path| path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir());
-    if !is_own(directory) {
+    if !directory.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) {
         // A link, as /var/run is: what it points to is shadowed by itself.
         return;
     }
     mounts.push(Mount::Tmpfs { target: directory.into(), size: Some(256 << 20) });
     let Ok(entries) = std::fs::read_dir(directory) else { return };
     let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    // What the user is working in, and has made last, is likeliest to be wanted.
+    // What the user is working in, and what is newest, is likeliest to be wanted.
     let working = working_directory();
-    let age = |path: &PathBuf| path.symlink_metadata().map_or(i64::MAX, |metadata| -metadata.mtime());
-    paths.sort_by_key(|path| (!working.starts_with(path), age(path)));
-    paths.retain(|path| readable(path));
-    mounts.extend(paths.iter().take(ENTRIES_MAX).filter_map(|path| show(path)));
+    let age = |path: &Path| path.symlink_metadata().map_or(i64::MAX, |metadata| -metadata.mtime());
+    paths.sort_by_cached_key(|path| (!working.starts_with(path), age(path)));
+    mounts.extend(paths.iter().filter_map(|path| show(path)).take(ENTRIES_MAX));
 }
 
-/// Whether the user may look at it at all; a bind mount of what one may not
-/// would only fail.
-fn readable(path: &Path) -> bool {
-    path.file_name() != Some(OsStr::new(""))
-        && path
-            .symlink_metadata()
-            .is_ok_and(|metadata| metadata.is_symlink() || metadata.is_dir() || metadata.is_file())
-}
-
-/// The arena in a word, and why there is none where there is none.
-pub fn describe(host: &Host) -> Result<String, String> {
-    for name in ["user namespace", "root by pivot_root", "fresh proc", "network namespace"] {
-        if let Some(State::Missing { reason, remedy }) = host.feature(name).map(|feature| feature.state.clone()) {
-            let remedy = if remedy.is_empty() { String::new() } else { format!("; {remedy}") };
-            return Err(format!("{name}: {reason}{remedy}"));
-        }
-    }
-    Ok("user, pid, mount, net, ipc and uts namespaces of its own".into())
+/// Why no arena can be made here, and what to change; nothing where one can.
+pub fn obstacle(host: &Host) -> Option<String> {
+    let needed = ["user namespace", "mount namespace", "root by pivot_root", "fresh proc", "network namespace"];
+    needed.into_iter().find_map(|name| match &host.feature(name)?.state {
+        State::Missing { reason, remedy } if remedy.is_empty() => Some(format!("{name}: {reason}")),
+        State::Missing { reason, remedy } => Some(format!("{name}: {reason}; {remedy}")),
+        State::Available { .. } => None,
+    })
 }

@@ -11,23 +11,25 @@ mod ground;
 mod inside;
 mod request;
 
-use std::io::{BufReader, Seek as _, Write as _};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::fs::File;
+use std::io::{self, BufReader, Seek as _, Write as _};
+use std::os::fd::OwnedFd;
 
 use nix::fcntl::OFlag;
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::pipe2;
 use sandbox_core::{Child, Command, Exit, Stdio};
 
-pub use ground::{JAIL, PROBE_PROGRAM, describe, sandbox};
+pub use ground::{HOME, JAIL, PROBE_DIRECTORY, obstacle, sandbox};
 pub use inside::run;
 pub use request::{Request, Target};
 
 use crate::event::{self, Event};
 
 /// The number of the descriptor that the inside reads its request from.
-pub const REQUEST: i32 = 3;
+const REQUEST: i32 = 3;
 /// The number of the descriptor that the inside writes its events to.
-pub const EVENTS: i32 = 4;
+const EVENTS: i32 = 4;
 
 /// Why there is no arena, or no more.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +39,7 @@ pub enum Error {
     Launch(#[source] sandbox_core::Error),
     /// The program inside could not be prepared or heard.
     #[error("the arena cannot be reached")]
-    Io(#[from] std::io::Error),
+    Io(#[from] io::Error),
     /// The program inside ended before its work was done.
     #[error("the arena ended early ({0})")]
     Ended(Exit),
@@ -59,11 +61,12 @@ pub struct Arena {
 /// [`Error::Launch`] where the host does not allow it.
 pub fn launch(request: &Request) -> Result<Arena, Error> {
     let sandbox = ground::sandbox()?;
-    let program = std::fs::File::open("/proc/self/exe")?;
-    let mut written = tempfile_in_memory()?;
-    written.write_all(&serde_json::to_vec(request).map_err(std::io::Error::from)?)?;
+    let program = File::open("/proc/self/exe")?;
+    let mut written = File::from(memfd_create(c"escapology-request", MFdFlags::MFD_CLOEXEC).map_err(io::Error::from)?);
+    serde_json::to_writer(&mut written, request).map_err(io::Error::from)?;
+    written.flush()?;
     written.rewind()?;
-    let (events, inside) = pipe2(OFlag::O_CLOEXEC).map_err(std::io::Error::from)?;
+    let (events, inside) = pipe2(OFlag::O_CLOEXEC).map_err(io::Error::from)?;
 
     let mut command = Command::from_descriptor(&sandbox, program.into(), "escapology");
     command.arg("arena");
@@ -80,7 +83,7 @@ impl Arena {
     /// Where it ends without having said that it is done.
     pub fn follow(mut self, mut each: impl FnMut(Event)) -> Result<(), Error> {
         let mut finished = false;
-        for event in event::read(BufReader::new(std::fs::File::from(self.events.as_fd().try_clone_to_owned()?))) {
+        for event in event::read(BufReader::new(File::from(self.events))) {
             match event {
                 Ok(Event::Failed { message }) => return Err(Error::Failed(message)),
                 Ok(event) => {
@@ -94,10 +97,4 @@ impl Arena {
         let exit = self.child.wait().map_err(Error::Launch)?;
         if finished && exit.success() { Ok(()) } else { Err(Error::Ended(exit)) }
     }
-}
-
-/// A file that has no name and is gone with its last descriptor.
-fn tempfile_in_memory() -> std::io::Result<std::fs::File> {
-    let fd = nix::sys::memfd::memfd_create(c"escapology-request", nix::sys::memfd::MFdFlags::MFD_CLOEXEC)?;
-    Ok(std::fs::File::from(fd))
 }

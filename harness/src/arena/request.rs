@@ -30,7 +30,7 @@ pub enum Target {
         /// Its name in reports.
         name: String,
         /// What it is.
-        sandbox: Sandbox,
+        sandbox: Box<Sandbox>,
     },
     /// A foreign launcher's command line.
     Command {

@@ -3,6 +3,21 @@
 //! One file a canary. A canary is planted anew for each leg, looked at before
 //! and after, and must first show, in a self-test, that it notices a touch.
 
+mod decoys;
+mod inet;
+mod manifest;
+mod process;
+mod session_key;
+mod shared_memory;
+mod teardown;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod unix_socket;
+mod variable;
+mod victim;
+
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
@@ -82,9 +97,73 @@ pub trait Canary: Send {
 }
 
 /// Plants a canary of this kind.
-pub fn plant(kind: probes::Canary, ground: &Ground) -> std::io::Result<Box<dyn Canary>> {
-    let _ = ground;
-    Err(std::io::Error::other(format!("no canary {kind:?}")))
+///
+/// The calling thread must outlive it, and drop it: the kernel ties a canary
+/// process's life, and a key's keyring, to a thread.
+///
+/// # Errors
+/// Whatever kept it from being planted.
+pub fn plant(kind: probes::Canary, ground: &Ground) -> io::Result<Box<dyn Canary>> {
+    use decoys::DecoyCanary;
+    use inet::{ResolverCanary, TcpCanary};
+    use probes::Canary as Kind;
+    use process::ProcessCanary;
+    use tree::{TreeCanary, Way};
+    use unix_socket::UnixCanary;
+    Ok(match kind {
+        Kind::Process => Box::new(ProcessCanary::by_pid(ground)?),
+        Kind::ProcessGroup => Box::new(ProcessCanary::by_group(ground)?),
+        Kind::PeerSocket => Box::new(ProcessCanary::by_socket(ground)?),
+        Kind::FileTree => Box::new(TreeCanary::plant(ground, Way::Path)?),
+        Kind::ReadOnlyTree => Box::new(TreeCanary::plant(ground, Way::ReadOnly)?),
+        Kind::WorkingDirectory => Box::new(TreeCanary::plant(ground, Way::WorkingDirectory)?),
+        Kind::DirectoryDescriptor => Box::new(TreeCanary::plant(ground, Way::Directory)?),
+        Kind::ReadOnlyDescriptor => Box::new(TreeCanary::plant(ground, Way::File)?),
+        Kind::Decoys => Box::new(DecoyCanary::plant(ground)?),
+        Kind::TcpListener => Box::new(TcpCanary::plant(ground, false)?),
+        Kind::InetSocket => Box::new(TcpCanary::plant(ground, true)?),
+        Kind::Resolver => Box::new(ResolverCanary::plant(ground)?),
+        Kind::AbstractSocket => Box::new(UnixCanary::with_abstract_name(ground)?),
+        Kind::PathSocket => Box::new(UnixCanary::with_path(ground)?),
+        Kind::SharedMemory => Box::new(shared_memory::SegmentCanary::plant(ground)?),
+        Kind::SessionKey => Box::new(session_key::KeyCanary::plant(ground)?),
+        Kind::Variable => Box::new(variable::VariableCanary::plant()),
+        Kind::Teardown => Box::new(teardown::TeardownCanary::plant(ground)),
+    })
+}
+
+/// What evidence comes to: none is clean, an error is no observation.
+fn seen(evidence: io::Result<Vec<String>>) -> Observation {
+    match evidence {
+        Ok(evidence) if evidence.is_empty() => Observation::Clean,
+        Ok(evidence) => Observation::Touched {
+            evidence: evidence.join("; "),
+        },
+        Err(error) => Observation::Unknown {
+            reason: error.to_string(),
+        },
+    }
+}
+
+/// What lies in a nonblocking stream, as far as it is looked at.
+fn all_of(stream: impl Read) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // It ends with an error where the other side is still open. What came
+    // before that is kept.
+    let _ = stream.take(4096).read_to_end(&mut bytes);
+    bytes
+}
+
+/// What somebody said to a listener. Even a caller that said nothing got there.
+fn greeting(caller: &str, said: &[u8], nonce: &str) -> String {
+    let marked = said
+        .windows(nonce.len())
+        .any(|window| window.eq_ignore_ascii_case(nonce.as_bytes()));
+    if marked {
+        format!("{caller} brought the nonce")
+    } else {
+        format!("{caller} brought {} bytes", said.len())
+    }
 }
 
 /// A secret or nonce: 32 hexadecimal digits from getrandom(2).

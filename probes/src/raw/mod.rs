@@ -5,7 +5,22 @@
     reason = "the only module of this crate that calls the kernel itself"
 )]
 
-use std::os::fd::{BorrowedFd, RawFd};
+mod files;
+mod ipc;
+mod process;
+
+use std::os::fd::{BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
+
+use nix::errno::Errno;
+
+pub(crate) use files::{
+    arm_timer, close_from, fchmodat2, mount_writable, set_attribute, timer_interval,
+};
+pub(crate) use ipc::{attach_segment, find_segment, read_key, search_session_keyring};
+pub(crate) use process::{
+    allow_any_tracer, drop_capabilities, exit, fork, own_nice, pidfd_getfd, pidfd_open,
+    pidfd_send_signal, queue_signal, renice_own_group, set_owner, signal_thread,
+};
 
 /// The descriptor with this number, if one is open ([fcntl(2)] F_GETFD).
 ///
@@ -21,4 +36,12 @@ pub(crate) fn open_descriptor(number: RawFd) -> Option<BorrowedFd<'static>> {
     // borrow's life. It is open (checked above), and this single-threaded
     // program never closes a descriptor that it did not open itself.
     Some(unsafe { BorrowedFd::borrow_raw(number) })
+}
+
+/// Takes the descriptor that a system call has just returned.
+fn owned(result: libc::c_long) -> nix::Result<OwnedFd> {
+    let number = RawFd::try_from(Errno::result(result)?).map_err(|_| Errno::EBADF)?;
+    // SAFETY: `from_raw_fd` requires a descriptor that nobody else owns. The
+    // kernel has just opened it for the caller, who hands over the only copy.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
