@@ -45,7 +45,10 @@ impl Entry {
 /// None, as long as the files that this program was built with are sound; a
 /// test sees to that.
 pub fn built_in() -> Result<Vec<Entry>, Error> {
-    BUILT_IN.iter().map(|(name, text)| parse(name, text)).collect()
+    BUILT_IN
+        .iter()
+        .map(|(name, text)| parse(name, text))
+        .collect()
 }
 
 /// The built-in sandbox with this name.
@@ -59,9 +62,21 @@ pub fn find(name: &str) -> Result<Entry, Error> {
     }
 }
 
+/// The sandbox that has every protection a probe can name: what the `only`
+/// legs are parts of.
+///
+/// # Errors
+/// See [`built_in`].
+pub fn whole() -> Result<Sandbox, Error> {
+    Ok(find("strict")?.sandbox)
+}
+
 /// The text of a built-in sandbox, to copy and change.
 pub fn text(name: &str) -> Option<&'static str> {
-    BUILT_IN.iter().find(|(other, _)| *other == name).map(|(_, text)| *text)
+    BUILT_IN
+        .iter()
+        .find(|(other, _)| *other == name)
+        .map(|(_, text)| *text)
 }
 
 /// A sandbox of a user's own. Its name is the file's.
@@ -70,16 +85,30 @@ pub fn text(name: &str) -> Option<&'static str> {
 /// A file that cannot be read, is no TOML, or describes no sandbox: what, where
 /// and why, as wrong usage.
 pub fn read(path: &Path) -> Result<Entry, Error> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Error::Usage(format!("cannot read sandbox file {}: {error}", path.display())))?;
-    let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
-    parse(&name, &text).map_err(|error| Error::Usage(format!("{}: {}", path.display(), error.chain())))
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Error::Usage(format!(
+            "cannot read sandbox file {}: {error}",
+            path.display()
+        ))
+    })?;
+    let name = path
+        .file_stem()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy();
+    parse(&name, &text)
+        .map_err(|error| Error::Usage(format!("{}: {}", path.display(), error.chain())))
 }
 
 fn parse(name: &str, text: &str) -> Result<Entry, Error> {
-    let spec: Spec = toml::from_str(text).map_err(|error| Error::Usage(error.to_string().trim_end().to_owned()))?;
-    let sandbox = spec.build().map_err(|error| Error::Usage(error.to_string()))?;
-    Ok(Entry { name: name.to_owned(), sandbox })
+    let spec: Spec = toml::from_str(text)
+        .map_err(|error| Error::Usage(error.to_string().trim_end().to_owned()))?;
+    let sandbox = spec
+        .build()
+        .map_err(|error| Error::Usage(error.to_string()))?;
+    Ok(Entry {
+        name: name.to_owned(),
+        sandbox,
+    })
 }
 
 #[cfg(test)]
@@ -92,16 +121,26 @@ mod tests {
     #[test]
     fn every_built_in_sandbox_is_sound_and_says_what_it_is() {
         for entry in built_in().unwrap() {
-            assert!(!entry.sandbox.spec().description.is_empty(), "{}", entry.name);
+            assert!(
+                !entry.sandbox.spec().description.is_empty(),
+                "{}",
+                entry.name
+            );
         }
     }
 
     #[test]
     fn each_has_the_protections_that_its_name_says() {
         assert_eq!(find("none").unwrap().sandbox.guards(), [].into());
-        assert_eq!(find("chroot").unwrap().sandbox.guards(), [Guard::Root, Guard::WorkingDirectory].into());
+        assert_eq!(
+            find("chroot").unwrap().sandbox.guards(),
+            [Guard::Root, Guard::WorkingDirectory].into()
+        );
         let namespaces = find("namespaces").unwrap().sandbox.guards();
-        assert!(!namespaces.contains(&Guard::TimeNamespace) && namespaces.contains(&Guard::CgroupNamespace));
+        assert!(
+            !namespaces.contains(&Guard::TimeNamespace)
+                && namespaces.contains(&Guard::CgroupNamespace)
+        );
         let strict = find("strict").unwrap().sandbox.guards();
         assert!(strict.is_superset(&namespaces) && strict.contains(&Guard::Limits));
     }
@@ -110,7 +149,11 @@ mod tests {
     fn a_sandbox_survives_being_written_and_read() {
         for entry in built_in().unwrap() {
             let text = toml::to_string(&entry.sandbox).unwrap();
-            assert_eq!(parse(&entry.name, &text).unwrap().sandbox, entry.sandbox, "{text}");
+            assert_eq!(
+                parse(&entry.name, &text).unwrap().sandbox,
+                entry.sandbox,
+                "{text}"
+            );
         }
     }
 
@@ -126,12 +169,20 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         let error = read(&path).unwrap_err();
         assert_eq!(error.exit_code(), crate::exit_code::USAGE);
-        assert!(error.chain().contains(words) && error.chain().contains("mine.toml"), "{}", error.chain());
+        assert!(
+            error.chain().contains(words) && error.chain().contains("mine.toml"),
+            "{}",
+            error.chain()
+        );
     }
 
     #[test]
     fn a_name_that_does_not_exist_is_wrong_usage() {
         let error = find("namespace").unwrap_err();
-        assert!(error.chain().contains("did you mean namespaces?"), "{}", error.chain());
+        assert!(
+            error.chain().contains("did you mean namespaces?"),
+            "{}",
+            error.chain()
+        );
     }
 }

@@ -4,12 +4,14 @@ use std::io::{self, BufRead, Write};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{AblationRow, ProbeResult};
+use crate::model::{AblationRow, ProbeResult, SandboxFacts};
 
 /// Something that happened during a run, in order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
+    /// A sandbox will be tested, as far as this host can have it.
+    Sandbox(SandboxFacts),
     /// So many legs are to come, besides those planned before.
     Planned {
         /// How many.
@@ -27,7 +29,12 @@ pub enum Event {
     /// A probe has been judged.
     Result(Box<ProbeResult>),
     /// A protection has been taken away and every probe judged without it.
-    Ablated(AblationRow),
+    Ablated {
+        /// The whole sandbox's name.
+        sandbox: String,
+        /// What came of it.
+        row: AblationRow,
+    },
     /// The run cannot go on.
     Failed {
         /// Why.
@@ -69,8 +76,11 @@ mod tests {
         Event::LegDone { probe: "a".to_owned(), sandbox: "b".to_owned(), leg: "only root".to_owned() },
         r#"{"event":"leg-done","probe":"a","sandbox":"b","leg":"only root"}"#)]
     #[case::ablated(
-        Event::Ablated(AblationRow { without: Guard::Root, also_lost: vec![], cells: vec![] }),
-        r#"{"event":"ablated","without":"root","cells":[]}"#)]
+        Event::Ablated {
+            sandbox: "a".to_owned(),
+            row: AblationRow { without: Guard::Root, also_lost: vec![], cells: vec![] },
+        },
+        r#"{"event":"ablated","sandbox":"a","row":{"without":"root","cells":[]}}"#)]
     #[case::failed(Event::Failed { message: "a\nb".to_owned() }, r#"{"event":"failed","message":"a\nb"}"#)]
     #[case::finished(Event::Finished, r#"{"event":"finished"}"#)]
     fn an_event_is_one_line_and_comes_back(#[case] event: Event, #[case] line: &str) {

@@ -69,7 +69,10 @@ mod tests {
         for guard in Guard::ALL {
             assert_eq!(part(name(guard)), guard);
             // The two crates spell them alike, so that a TOML file and a report agree.
-            assert_eq!(serde_json::to_string(&name(guard)).unwrap(), format!("\"{}\"", guard.name()));
+            assert_eq!(
+                serde_json::to_string(&name(guard)).unwrap(),
+                format!("\"{}\"", guard.name())
+            );
         }
     }
 }

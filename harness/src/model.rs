@@ -29,9 +29,9 @@ pub struct Report {
     pub sandboxes: Vec<SandboxFacts>,
     /// One row for each probe and sandbox.
     pub results: Vec<ProbeResult>,
-    /// The ablation matrix, where it was asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ablation: Option<Ablation>,
+    /// The ablation matrix of each sandbox of ours, where it was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ablation: Vec<Ablation>,
     /// Counts.
     pub summary: Summary,
     /// What the run means for a pipeline.
@@ -303,6 +303,8 @@ pub struct AblationCell {
     pub expected_escape: bool,
     /// What happened.
     pub verdict: Verdict,
+    /// Why this verdict: one sentence.
+    pub reason: String,
 }
 
 impl AblationCell {

@@ -41,7 +41,7 @@ impl Progress {
                 self.bar.set_message(format!("{sandbox}: {probe}, {leg}"));
                 self.bar.inc(1);
             }
-            Event::Result(_) | Event::Ablated(_) => {}
+            Event::Sandbox(_) | Event::Result(_) | Event::Ablated { .. } => {}
             Event::Failed { .. } | Event::Finished => self.bar.finish_and_clear(),
         }
     }

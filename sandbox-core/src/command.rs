@@ -147,7 +147,8 @@ impl<'a> Command<'a> {
         self
     }
 
-    /// The process group that the launcher is in; it must exist already.
+    /// The process group that the launcher is in: one that exists in its
+    /// session, or 0 for a new one.
     pub fn process_group(&mut self, group: Pid) -> &mut Self {
         self.process_group = Some(group);
         self

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{getegid, geteuid};
 use sandbox_core::{
-    Access, Base, Capabilities, Descriptors, Enter, Host, IdRange, Ids, Keyring, Mount, Namespace, Root, Sandbox,
-    Session, Spec, State, WorkingDirectory,
+    Access, Base, Capabilities, Descriptors, Enter, Host, IdRange, Ids, Keyring, Mount, Namespace,
+    Root, Sandbox, Session, Spec, State, WorkingDirectory,
 };
 
 use super::Error;
@@ -42,7 +42,11 @@ pub fn sandbox() -> Result<Sandbox, Error> {
         ]
         .into(),
         ids: Some(ids()?),
-        root: Some(Root { base: Base::Tmpfs { size: None }, enter: Enter::PivotRoot, writable: false }),
+        root: Some(Root {
+            base: Base::Tmpfs { size: None },
+            enter: Enter::PivotRoot,
+            writable: false,
+        }),
         mounts: mounts()?,
         hostname: Some("arena".into()),
         environment: None,
@@ -63,9 +67,19 @@ pub fn sandbox() -> Result<Sandbox, Error> {
 fn ids() -> Result<Ids, Error> {
     let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
     if !geteuid().is_root() {
-        return Ok(Ids { uid, gid, uid_map: Vec::new(), gid_map: Vec::new() });
+        return Ok(Ids {
+            uid,
+            gid,
+            uid_map: Vec::new(),
+            gid_map: Vec::new(),
+        });
     }
-    Ok(Ids { uid, gid, uid_map: identity("/proc/self/uid_map")?, gid_map: identity("/proc/self/gid_map")? })
+    Ok(Ids {
+        uid,
+        gid,
+        uid_map: identity("/proc/self/uid_map")?,
+        gid_map: identity("/proc/self/gid_map")?,
+    })
 }
 
 /// Maps every id that exists here to itself.
@@ -73,14 +87,25 @@ fn identity(map: &str) -> Result<Vec<IdRange>, Error> {
     let text = std::fs::read_to_string(map)?;
     let range = |line: &str| {
         let mut numbers = line.split_whitespace().map(str::parse::<u32>);
-        let (inside, _, count) = (numbers.next()?.ok()?, numbers.next()?, numbers.next()?.ok()?);
-        Some(IdRange { inside, outside: inside, count })
+        let (inside, _, count) = (
+            numbers.next()?.ok()?,
+            numbers.next()?,
+            numbers.next()?.ok()?,
+        );
+        Some(IdRange {
+            inside,
+            outside: inside,
+            count,
+        })
     };
     Ok(text.lines().filter_map(range).collect())
 }
 
 fn working_directory() -> PathBuf {
-    std::env::current_dir().ok().filter(|directory| directory.is_absolute()).unwrap_or_else(|| "/".into())
+    std::env::current_dir()
+        .ok()
+        .filter(|directory| directory.is_absolute())
+        .unwrap_or_else(|| "/".into())
 }
 
 /// The host's tree, read-only, with places to write that vanish with the arena.
@@ -88,16 +113,24 @@ fn mounts() -> Result<Vec<Mount>, Error> {
     let mut mounts = Vec::new();
     for entry in std::fs::read_dir("/")? {
         let path = entry?.path();
-        let ours = ["/proc", HOME].iter().chain(&SHADOWED).any(|own| path == Path::new(own));
+        let ours = ["/proc", HOME]
+            .iter()
+            .chain(&SHADOWED)
+            .any(|own| path == Path::new(own));
         if !ours {
             mounts.extend(show(&path));
         }
     }
-    mounts.push(Mount::Proc { target: "/proc".into() });
+    mounts.push(Mount::Proc {
+        target: "/proc".into(),
+    });
     for directory in SHADOWED {
         shadow(Path::new(directory), &mut mounts);
     }
-    mounts.push(Mount::Tmpfs { target: HOME.into(), size: Some(512 << 20) });
+    mounts.push(Mount::Tmpfs {
+        target: HOME.into(),
+        size: Some(512 << 20),
+    });
     Ok(mounts)
 }
 
@@ -105,7 +138,10 @@ fn mounts() -> Result<Vec<Mount>, Error> {
 fn show(path: &Path) -> Option<Mount> {
     let kind = path.symlink_metadata().ok()?.file_type();
     if kind.is_symlink() {
-        return Some(Mount::Symlink { source: std::fs::read_link(path).ok()?, target: path.into() });
+        return Some(Mount::Symlink {
+            source: std::fs::read_link(path).ok()?,
+            target: path.into(),
+        });
     }
     (kind.is_dir() || kind.is_file()).then(|| Mount::Bind {
         source: path.into(),
@@ -116,26 +152,49 @@ fn show(path: &Path) -> Option<Mount> {
 }
 
 fn shadow(directory: &Path, mounts: &mut Vec<Mount>) {
-    if !directory.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) {
+    if !directory
+        .symlink_metadata()
+        .is_ok_and(|metadata| metadata.is_dir())
+    {
         // A link, as /var/run is: what it points to is shadowed by itself.
         return;
     }
-    mounts.push(Mount::Tmpfs { target: directory.into(), size: Some(256 << 20) });
-    let Ok(entries) = std::fs::read_dir(directory) else { return };
-    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    mounts.push(Mount::Tmpfs {
+        target: directory.into(),
+        size: Some(256 << 20),
+    });
+    let Ok(entries) = std::fs::read_dir(directory) else {
+        return;
+    };
+    let mut paths: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect();
     // What the user is working in, and what is newest, is likeliest to be wanted.
     let working = working_directory();
-    let age = |path: &Path| path.symlink_metadata().map_or(i64::MAX, |metadata| -metadata.mtime());
+    let age = |path: &Path| {
+        path.symlink_metadata()
+            .map_or(i64::MAX, |metadata| -metadata.mtime())
+    };
     paths.sort_by_cached_key(|path| (!working.starts_with(path), age(path)));
     mounts.extend(paths.iter().filter_map(|path| show(path)).take(ENTRIES_MAX));
 }
 
 /// Why no arena can be made here, and what to change; nothing where one can.
 pub fn obstacle(host: &Host) -> Option<String> {
-    let needed = ["user namespace", "mount namespace", "root by pivot_root", "fresh proc", "network namespace"];
-    needed.into_iter().find_map(|name| match &host.feature(name)?.state {
-        State::Missing { reason, remedy } if remedy.is_empty() => Some(format!("{name}: {reason}")),
-        State::Missing { reason, remedy } => Some(format!("{name}: {reason}; {remedy}")),
-        State::Available { .. } => None,
-    })
+    let needed = [
+        "user namespace",
+        "mount namespace",
+        "root by pivot_root",
+        "fresh proc",
+        "network namespace",
+    ];
+    needed
+        .into_iter()
+        .find_map(|name| match &host.feature(name)?.state {
+            State::Missing { reason, remedy } if remedy.is_empty() => {
+                Some(format!("{name}: {reason}"))
+            }
+            State::Missing { reason, remedy } => Some(format!("{name}: {reason}; {remedy}")),
+            State::Available { .. } => None,
+        })
 }

@@ -62,7 +62,9 @@ pub struct Arena {
 pub fn launch(request: &Request) -> Result<Arena, Error> {
     let sandbox = ground::sandbox()?;
     let program = File::open("/proc/self/exe")?;
-    let mut written = File::from(memfd_create(c"escapology-request", MFdFlags::MFD_CLOEXEC).map_err(io::Error::from)?);
+    let mut written = File::from(
+        memfd_create(c"escapology-request", MFdFlags::MFD_CLOEXEC).map_err(io::Error::from)?,
+    );
     serde_json::to_writer(&mut written, request).map_err(io::Error::from)?;
     written.flush()?;
     written.rewind()?;
@@ -70,7 +72,9 @@ pub fn launch(request: &Request) -> Result<Arena, Error> {
 
     let mut command = Command::from_descriptor(&sandbox, program.into(), "escapology");
     command.arg("arena");
-    command.pass_fd(written.into(), REQUEST).pass_fd(inside, EVENTS);
+    command
+        .pass_fd(written.into(), REQUEST)
+        .pass_fd(inside, EVENTS);
     command.stdin(Stdio::Null).stdout(Stdio::Null);
     let child = command.spawn().map_err(Error::Launch)?;
     Ok(Arena { child, events })
@@ -95,6 +99,10 @@ impl Arena {
             }
         }
         let exit = self.child.wait().map_err(Error::Launch)?;
-        if finished && exit.success() { Ok(()) } else { Err(Error::Ended(exit)) }
+        if finished && exit.success() {
+            Ok(())
+        } else {
+            Err(Error::Ended(exit))
+        }
     }
 }

@@ -1,17 +1,15 @@
-//! `escapology arena`: be the process inside the arena.
+//! `escapology arena`: be the program inside the arena.
 
 use std::process::ExitCode;
 
 use super::Error;
-use crate::cli::ArenaArgs;
+use crate::arena;
 
-/// Not wired up.
+/// Reads a request, does it, and tells what happened.
 ///
 /// # Errors
-/// Always.
-pub fn arena(_arguments: &ArenaArgs) -> Result<ExitCode, Error> {
-    Err(Error::failed(
-        "be the process inside the arena",
-        "not wired up",
-    ))
+/// Where it was not started by `escapology` itself.
+pub fn arena() -> Result<ExitCode, Error> {
+    arena::run().map_err(|error| Error::failed("be the program inside the arena", error))?;
+    Ok(ExitCode::SUCCESS)
 }

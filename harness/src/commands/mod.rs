@@ -79,7 +79,7 @@ pub fn dispatch(cli: &Cli) -> Result<ExitCode, Error> {
         Command::Doctor(arguments) => doctor::doctor(arguments),
         Command::Exec(arguments) => exec::exec(arguments),
         Command::Schema => print(&report::schema()),
-        Command::Arena(arguments) => arena::arena(arguments),
+        Command::Arena(_) => arena::arena(),
     }
 }
 

@@ -1,12 +1,16 @@
-//! The built-in sandboxes.
+//! The built-in sandboxes, for `list`.
 
 use super::Error;
+use crate::catalog;
 use crate::model::SandboxFacts;
 
-/// Not wired up.
+/// What each built-in sandbox is.
 ///
 /// # Errors
-/// Always.
+/// See [`catalog::built_in`].
 pub fn built_in() -> Result<Vec<SandboxFacts>, Error> {
-    Err(Error::failed("list the built-in sandboxes", "not wired up"))
+    Ok(catalog::built_in()?
+        .iter()
+        .map(catalog::Entry::facts)
+        .collect())
 }

@@ -39,7 +39,10 @@ impl Launcher {
     /// # Errors
     /// None: the description is sound.
     pub fn bare() -> io::Result<Self> {
-        Spec::nothing().build().map(Self::Sandbox).map_err(io::Error::other)
+        Spec::nothing()
+            .build()
+            .map(Self::Sandbox)
+            .map_err(io::Error::other)
     }
 
     /// Puts a probe's launch together.
@@ -55,7 +58,10 @@ impl Launcher {
     ) -> io::Result<Prepared> {
         let shown = lure.shown_read_only.as_deref();
         let own = |sandbox: Sandbox| {
-            let spec = Spec { deadline: Some(field.deadline), ..sandbox.into() };
+            let spec = Spec {
+                deadline: Some(field.deadline),
+                ..sandbox.into()
+            };
             Ok(Prepared {
                 sandbox: spec.build().map_err(io::Error::other)?,
                 program: None,
@@ -99,7 +105,11 @@ impl Prepared {
     pub fn command(&self, field: &Field) -> io::Result<Command<'_>> {
         let mut command = match &self.program {
             Some(program) => Command::search(&self.sandbox, program),
-            None => Command::from_descriptor(&self.sandbox, field.program.try_clone()?.into(), "escapology-probe"),
+            None => Command::from_descriptor(
+                &self.sandbox,
+                field.program.try_clone()?.into(),
+                "escapology-probe",
+            ),
         };
         command.args(&self.arguments);
         Ok(command)
@@ -130,8 +140,16 @@ fn empty_directory(ground: &Ground) -> io::Result<PathBuf> {
 
 /// Puts the probe's own command line, its path and a directory into a
 /// launcher's. Where `{probe}` is missing it goes to the end.
-fn expand(command: &[OsString], field: &Field, work: &Path, arguments: &[OsString]) -> Vec<OsString> {
-    let probe = || std::iter::once(field.program_path.clone().into_os_string()).chain(arguments.iter().cloned());
+fn expand(
+    command: &[OsString],
+    field: &Field,
+    work: &Path,
+    arguments: &[OsString],
+) -> Vec<OsString> {
+    let probe = || {
+        std::iter::once(field.program_path.clone().into_os_string())
+            .chain(arguments.iter().cloned())
+    };
     let mut words = Vec::new();
     let mut placed = false;
     for word in command {
@@ -143,7 +161,10 @@ fn expand(command: &[OsString], field: &Field, work: &Path, arguments: &[OsStrin
         // Inside a word, as in sh -c '… {probe}', it becomes one string, which
         // needs no quoting: paths and arguments are of our own making.
         let joined = probe().collect::<Vec<_>>().join(OsStr::new(" "));
-        placed |= word.as_bytes().windows(b"{probe}".len()).any(|window| window == b"{probe}");
+        placed |= word
+            .as_bytes()
+            .windows(b"{probe}".len())
+            .any(|window| window == b"{probe}");
         let word = replace(word, b"{probe-path}", field.program_path.as_os_str());
         let word = replace(&word, b"{workdir}", work.as_os_str());
         words.push(replace(&word, b"{probe}", &joined));
@@ -188,7 +209,12 @@ mod tests {
             deadline: std::time::Duration::MAX,
         };
         let command: Vec<OsString> = command.iter().map(OsString::from).collect();
-        let words = expand(&command, &field, Path::new("/w"), &["run".into(), "x".into()]);
+        let words = expand(
+            &command,
+            &field,
+            Path::new("/w"),
+            &["run".into(), "x".into()],
+        );
         assert_eq!(words, expected);
     }
 }

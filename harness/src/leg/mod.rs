@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use nix::fcntl::OFlag;
 use nix::unistd::{Pid, pipe2};
 use probes::Registered;
-use sandbox_core::{Child, Command, Exit, Stdio};
+use sandbox_core::{Child, Exit, Stdio};
 
 pub use launcher::{Launcher, Prepared};
 use stream::Streams;
@@ -47,7 +47,11 @@ impl Field {
         // Open to every user: what a canary protects it protects itself, and a
         // launcher may change the user.
         std::fs::DirBuilder::new().mode(0o755).create(&directory)?;
-        Ok(Ground { directory, nonce, probe_program: self.program_path.clone() })
+        Ok(Ground {
+            directory,
+            nonce,
+            probe_program: self.program_path.clone(),
+        })
     }
 
     /// Runs a probe through a launcher. What goes wrong on the way is part of
@@ -56,7 +60,9 @@ impl Field {
         let started = Instant::now();
         let mut leg = match self.ground() {
             Ok(ground) => {
-                let leg = self.attempt(probe, launcher, &ground).unwrap_or_else(|error| broken(&error));
+                let leg = self
+                    .attempt(probe, launcher, &ground)
+                    .unwrap_or_else(|error| broken(&error));
                 let _ = std::fs::remove_dir_all(&ground.directory);
                 leg
             }
@@ -108,7 +114,9 @@ impl Field {
         if let Some(directory) = &lure.working_directory {
             command.launcher_dir(directory);
         }
-        command.stdin(Stdio::Null).stderr(Stdio::Descriptor(printed_inside.try_clone()?));
+        command
+            .stdin(Stdio::Null)
+            .stderr(Stdio::Descriptor(printed_inside.try_clone()?));
         command.stdout(Stdio::Descriptor(printed_inside));
 
         let spawned = command.spawn();
@@ -119,7 +127,11 @@ impl Field {
             Ok(child) => child,
             Err(error) => {
                 let observation = canary.observe(&Output::default());
-                return Ok(Leg { exit: error.to_string(), observation, ..empty(Outcome::LaunchFailed) });
+                return Ok(Leg {
+                    exit: error.to_string(),
+                    observation,
+                    ..empty(Outcome::LaunchFailed)
+                });
             }
         };
         let ended = follow(&mut child, &mut streams)?;
@@ -130,7 +142,10 @@ impl Field {
 }
 
 /// Reads what comes until the launched program has ended and is torn down.
-fn follow(child: &mut Child, streams: &mut Streams) -> io::Result<Result<Exit, sandbox_core::Error>> {
+fn follow(
+    child: &mut Child,
+    streams: &mut Streams,
+) -> io::Result<Result<Exit, sandbox_core::Error>> {
     loop {
         match child.wait_timeout(Duration::ZERO) {
             Ok(Some(exit)) => return Ok(Ok(exit)),
@@ -184,24 +199,34 @@ fn arguments(
         format!("nonce={}", ground.nonce).into(),
         format!("report={REPORT}:{inode}").into(),
     ];
-    arguments.extend(lure.arguments.iter().map(|(name, value)| format!("{name}={value}").into()));
+    arguments.extend(
+        lure.arguments
+            .iter()
+            .map(|(name, value)| format!("{name}={value}").into()),
+    );
     Ok(arguments)
 }
 
 /// Kills what an uncontained probe left behind: whoever has this leg's nonce in
 /// its argument list, which nobody else has.
 fn end_survivors(nonce: &str) {
-    let Ok(processes) = procfs::process::all_processes() else { return };
+    let Ok(processes) = procfs::process::all_processes() else {
+        return;
+    };
     for process in processes.flatten() {
-        let marked = |arguments: Vec<String>| arguments.iter().any(|argument| argument.contains(nonce));
+        let marked =
+            |arguments: Vec<String>| arguments.iter().any(|argument| argument.contains(nonce));
         if !process.cmdline().is_ok_and(marked) {
             continue;
         }
         let pid = Pid::from_raw(process.pid());
         // By descriptor, and looked at once more through it: the number may
         // have changed hands.
-        let Ok(pidfd) = crate::sys::pidfd_open(pid) else { continue };
-        let still = procfs::process::Process::new(process.pid()).and_then(|process| process.cmdline());
+        let Ok(pidfd) = crate::sys::pidfd_open(pid) else {
+            continue;
+        };
+        let still =
+            procfs::process::Process::new(process.pid()).and_then(|process| process.cmdline());
         if still.is_ok_and(marked) {
             let _ = crate::sys::pidfd_kill(std::os::fd::AsFd::as_fd(&pidfd));
         }
@@ -225,17 +250,25 @@ fn empty(outcome: Outcome) -> Leg {
 
 /// The harness itself could not do its part.
 fn broken(error: &io::Error) -> Leg {
-    Leg { exit: format!("the harness failed to prepare it: {error}"), ..empty(Outcome::LaunchFailed) }
+    Leg {
+        exit: format!("the harness failed to prepare it: {error}"),
+        ..empty(Outcome::LaunchFailed)
+    }
 }
 
 /// The canary was not clean before anything was launched.
 fn unusable(before: Observation) -> Leg {
     let reason = match before {
-        Observation::Touched { evidence } => format!("it was touched before the launch: {evidence}"),
+        Observation::Touched { evidence } => {
+            format!("it was touched before the launch: {evidence}")
+        }
         Observation::Unknown { reason } => reason,
         Observation::Clean => String::new(),
     };
-    Leg { observation: Observation::Unknown { reason }, ..empty(Outcome::NotStarted) }
+    Leg {
+        observation: Observation::Unknown { reason },
+        ..empty(Outcome::NotStarted)
+    }
 }
 
 /// Plants a canary of this kind, touches it, and sees whether it notices.
@@ -247,14 +280,16 @@ pub fn self_test(field: &Field, kind: probes::Canary) -> Result<(), String> {
     let ground = field.ground().map_err(text)?;
     let result = (|| {
         let mut canary = canary::plant(kind, &ground).map_err(text)?;
-        let lure = canary.lure().map_err(text)?;
         if canary.observe(&Output::default()) != Observation::Clean {
             return Err("it was not clean when planted".to_owned());
         }
         let output = canary.poke().map_err(text)?;
         let observation = canary.observe(&output);
-        drop(lure);
-        if observation.is_touched() { Ok(()) } else { Err(format!("{observation:?}")) }
+        if observation.is_touched() {
+            Ok(())
+        } else {
+            Err(format!("{observation:?}"))
+        }
     })();
     let _ = std::fs::remove_dir_all(&ground.directory);
     result

@@ -42,7 +42,10 @@ struct Stream {
 impl Streams {
     /// Nonblocking reading ends.
     pub(super) fn new(nonce: &str, report: OwnedFd, printed: OwnedFd) -> Self {
-        let stream = |descriptor: OwnedFd| Stream { file: Some(File::from(descriptor)), frames: Frames::new(nonce) };
+        let stream = |descriptor: OwnedFd| Stream {
+            file: Some(File::from(descriptor)),
+            frames: Frames::new(nonce),
+        };
         Self {
             nonce: nonce.to_owned(),
             report: stream(report),
@@ -67,7 +70,9 @@ impl Streams {
     }
 
     fn open(&self) -> impl Iterator<Item = &File> {
-        [&self.report.file, &self.printed.file].into_iter().flatten()
+        [&self.report.file, &self.printed.file]
+            .into_iter()
+            .flatten()
     }
 
     /// Reads all that is there now.
@@ -87,7 +92,10 @@ impl Streams {
     pub(super) fn after_teardown(&mut self) -> io::Result<()> {
         self.read()?;
         let fresh = || Frames::new(&self.nonce);
-        let before = (std::mem::replace(&mut self.report.frames, fresh()), std::mem::replace(&mut self.printed.frames, fresh()));
+        let before = (
+            std::mem::replace(&mut self.report.frames, fresh()),
+            std::mem::replace(&mut self.printed.frames, fresh()),
+        );
         self.before = Some(before);
         let until = Instant::now() + SURVIVOR;
         while self.open().next().is_some() && self.survivors().next().is_none() {
@@ -96,8 +104,10 @@ impl Streams {
                 break;
             }
             {
-                let mut ready: Vec<PollFd<'_>> =
-                    self.open().map(|file| PollFd::new(file.as_fd(), PollFlags::POLLIN)).collect();
+                let mut ready: Vec<PollFd<'_>> = self
+                    .open()
+                    .map(|file| PollFd::new(file.as_fd(), PollFlags::POLLIN))
+                    .collect();
                 let millis = u16::try_from(left.as_millis() + 1).unwrap_or(u16::MAX);
                 match poll(&mut ready, PollTimeout::from(millis)) {
                     Ok(_) | Err(Errno::EINTR) => {}
@@ -110,7 +120,11 @@ impl Streams {
     }
 
     fn survivors(&self) -> impl Iterator<Item = &probes::wire::Record> {
-        self.report.frames.records().iter().chain(self.printed.frames.records())
+        self.report
+            .frames
+            .records()
+            .iter()
+            .chain(self.printed.frames.records())
     }
 
     /// All that came, and how many frames were rejected.
@@ -118,11 +132,30 @@ impl Streams {
         let after_teardown = self.survivors().cloned().collect();
         let late = self.report.frames.rejected() + self.printed.frames.rejected();
         let Some((report, printed)) = self.before else {
-            return (Output { records: after_teardown, printed: self.kept, after_teardown: Vec::new() }, late);
+            return (
+                Output {
+                    records: after_teardown,
+                    printed: self.kept,
+                    after_teardown: Vec::new(),
+                },
+                late,
+            );
         };
-        let records = report.records().iter().chain(printed.records()).cloned().collect();
+        let records = report
+            .records()
+            .iter()
+            .chain(printed.records())
+            .cloned()
+            .collect();
         let rejected = report.rejected() + printed.rejected() + late;
-        (Output { records, printed: self.kept, after_teardown }, rejected)
+        (
+            Output {
+                records,
+                printed: self.kept,
+                after_teardown,
+            },
+            rejected,
+        )
     }
 }
 

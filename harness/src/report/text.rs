@@ -21,7 +21,7 @@ pub fn text(report: &Report, width: usize, verbosity: Verbosity) -> String {
         text.push('\n');
         text.push_str(&of_sandbox(report, sandbox, width, verbosity));
     }
-    if let Some(ablation) = &report.ablation {
+    for ablation in &report.ablation {
         text.push('\n');
         text.push_str(&ablation::ablation(ablation, width));
     }

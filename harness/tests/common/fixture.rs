@@ -209,7 +209,7 @@ fn others() -> Vec<ProbeResult> {
     ]
 }
 
-fn report(results: Vec<ProbeResult>, ablation: Option<Ablation>) -> Report {
+fn report(results: Vec<ProbeResult>, ablation: Vec<Ablation>) -> Report {
     let sandboxes = vec![SandboxFacts {
         name: "namespaces".to_owned(),
         description:
@@ -245,12 +245,12 @@ fn report(results: Vec<ProbeResult>, ablation: Option<Ablation>) -> Report {
 
 /// A run in which every verdict happened.
 pub(crate) fn every_verdict() -> Report {
-    report([contained(), others()].concat(), Some(ablation()))
+    report([contained(), others()].concat(), vec![ablation()])
 }
 
 /// A run without a finding.
 pub(crate) fn green() -> Report {
-    report(contained(), None)
+    report(contained(), Vec::new())
 }
 
 /// A run in which everything that comes from outside the harness is this text.

@@ -73,6 +73,7 @@ pub(crate) fn ablation() -> Ablation {
             .map(|&(probe, expected_escape, verdict)| AblationCell {
                 probe: probe.to_owned(),
                 expected_escape,
+                reason: String::new(),
                 verdict,
             })
             .collect(),

@@ -13,16 +13,13 @@ use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::resource::setrlimit;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, socket};
 use nix::sys::stat::{Mode, mkdirat};
-use nix::unistd::{
-    Gid, Pid, Uid, chdir, chroot, fchdir, pivot_root, setgroups, setpgid, setresgid, setresuid,
-    setsid, symlinkat, write,
-};
+use nix::unistd::{Pid, chdir, chroot, fchdir, pivot_root, setpgid, setsid, symlinkat, write};
 
 use super::init;
 use super::report::Report;
 use crate::plan::{Plan, Step};
 use crate::stage::Stage;
-use crate::sys::{caps, exec, fd, keyring, mount as mounts, net, page, signal};
+use crate::sys::{caps, exec, fd, ids, keyring, mount as mounts, net, page, signal};
 
 /// What the child holds besides the plan.
 #[derive(Debug)]
@@ -139,7 +136,7 @@ impl Child<'_> {
                 }
             }
             Step::ParentDeathSignal => self.tie_to_parent(),
-            Step::JoinProcessGroup(group) => setpgid(Pid::from_raw(0), *group),
+            Step::LeadProcessGroup => setpgid(Pid::from_raw(0), Pid::from_raw(0)),
             Step::NewSession => setsid().map(drop),
             Step::Hostname(name) => {
                 nix::unistd::sethostname(std::ffi::OsStr::new(name.to_str().unwrap_or_default()))
@@ -278,12 +275,11 @@ impl Child<'_> {
                 resource, value, ..
             } => setrlimit(*resource, *value, *value),
             Step::DropBounding(mask) => drop_bounding(*mask, &self.plan.steps),
-            Step::ClearGroups => setgroups(&[]),
+            Step::ClearGroups => ids::clear_groups(),
             Step::SetIds { uid, gid } => {
-                let (uid, gid) = (Uid::from_raw(*uid), Gid::from_raw(*gid));
                 caps::keep_across_setuid()?;
-                setresgid(gid, gid, gid)?;
-                setresuid(uid, uid, uid)
+                ids::set_group(*gid)?;
+                ids::set_user(*uid)
             }
             Step::SetCapabilities(mask) => set_capabilities(*mask),
             Step::ClearAmbient => caps::clear_ambient(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, setpgid};
 
 use super::child::{self, Inheritance};
 use super::idmap;
@@ -134,8 +134,15 @@ fn follow(plan: &Plan, report: &OwnedFd, pid: Pid) -> Result<Option<Pid>> {
         action: "hear from the child",
         errno,
     };
-    if plan.ids.by_parent() {
+    if plan.ids.by_parent() || plan.process_group.is_some() {
         idmap::write(pid, &plan.ids)?;
+        if let Some(group) = plan.process_group {
+            setpgid(pid, group).map_err(|errno| Error::Launch {
+                stage: Stage::Session,
+                subject: Some(format!("process group {group}")),
+                errno,
+            })?;
+        }
         // A child that is gone already is noticed just below.
         let _ = report::go_on(report.as_fd());
     }

@@ -69,6 +69,8 @@ pub(crate) struct Plan {
     pub(crate) arguments: StringArray,
     pub(crate) environment: StringArray,
     pub(crate) ids: IdWriter,
+    /// The process group that the parent puts the child into.
+    pub(crate) process_group: Option<Pid>,
     /// Whether pid 1 is a process of ours that forks the program.
     pub(crate) init: bool,
     /// CLOCK_MONOTONIC inside minus outside, in seconds, once set.
@@ -94,8 +96,15 @@ impl Plan {
         if spec.die_with_parent {
             steps.push((Stage::ParentDeath, Step::ParentDeathSignal));
         }
-        if let Some(group) = request.process_group {
-            steps.push((Stage::Session, Step::JoinProcessGroup(group)));
+        let joins = request.process_group.filter(|group| group.as_raw() != 0);
+        if joins.is_some() && !ids.by_parent() {
+            // The parent puts the child into the group: in a pid namespace of
+            // its own the child has no name for it. Before setsid, which would
+            // make a session of its own and no group to join.
+            steps.push((Stage::Session, Step::AwaitParent));
+        }
+        if request.process_group.is_some() && joins.is_none() && spec.session == Session::Inherit {
+            steps.push((Stage::Session, Step::LeadProcessGroup));
         }
         if spec.session == Session::New {
             steps.push((Stage::Session, Step::NewSession));
@@ -194,6 +203,7 @@ impl Plan {
             arguments: StringArray::new(request.arguments.clone()),
             environment: StringArray::new(assignments(environment)?),
             ids,
+            process_group: joins,
             init,
             clock_offset: offsets.map_or(0, |offsets| offsets.monotonic),
         })

@@ -4,13 +4,12 @@ use std::ffi::{CStr, CString};
 
 use nix::mount::MsFlags;
 use nix::sys::resource::Resource;
-use nix::unistd::Pid;
 
 /// What the child does, one after the other. Numbers of slots are indices into
 /// [`Plan::slots`](super::Plan::slots).
 #[derive(Debug)]
 pub(crate) enum Step {
-    /// Waits until the parent has written the id maps.
+    /// Waits until the parent has done its part: id maps, process group.
     AwaitParent,
     /// Writes a file in one call, as the kernel's interfaces want it.
     Write {
@@ -19,7 +18,8 @@ pub(crate) enum Step {
     },
     /// Asks for SIGKILL when the parent's thread ends.
     ParentDeathSignal,
-    JoinProcessGroup(Pid),
+    /// Makes a process group of its own.
+    LeadProcessGroup,
     NewSession,
     Hostname(CString),
     Loopback,
@@ -131,7 +131,6 @@ impl Step {
             Self::Chroot(path) | Self::ChangeDirectory(path) => text(path),
             Self::Limit { name, value, .. } => Some(format!("{name} = {value}")),
             Self::SetIds { uid, gid } => Some(format!("uid {uid}, gid {gid}")),
-            Self::JoinProcessGroup(group) => Some(format!("process group {group}")),
             Self::UnshareTime | Self::EnterTime => Some("time namespace".to_owned()),
             Self::ClearGroups => Some("supplementary groups".to_owned()),
             Self::DropBounding(_) => Some("bounding set".to_owned()),
