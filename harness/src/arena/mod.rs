@@ -18,7 +18,7 @@ use std::os::fd::OwnedFd;
 use nix::fcntl::OFlag;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::pipe2;
-use sandbox_core::{Child, Command, Exit, Stdio};
+use sandbox_core::{Child, Command, Exit, Host, Stdio};
 
 pub use ground::{HOME, JAIL, PROBE_DIRECTORY, obstacle, sandbox};
 pub use inside::run;
@@ -59,8 +59,8 @@ pub struct Arena {
 ///
 /// # Errors
 /// [`Error::Launch`] where the host does not allow it.
-pub fn launch(request: &Request) -> Result<Arena, Error> {
-    let sandbox = ground::sandbox()?;
+pub fn launch(request: &Request, host: &Host) -> Result<Arena, Error> {
+    let sandbox = ground::sandbox(host)?;
     let program = File::open("/proc/self/exe")?;
     let mut written = File::from(
         memfd_create(c"escapology-request", MFdFlags::MFD_CLOEXEC).map_err(io::Error::from)?,
