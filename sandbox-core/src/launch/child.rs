@@ -318,6 +318,10 @@ impl Child<'_> {
 
     fn fork(&mut self) -> nix::Result<()> {
         let leash = self.inheritance.leash.ok_or(Errno::EBADF)?;
+        // Before the fork: not for a moment may the program trace pid 1, which
+        // holds a copy of the launcher's memory. Exec makes the program
+        // dumpable again.
+        nix::sys::prctl::set_dumpable(false)?;
         match crate::sys::clone::fork()? {
             // The program's process needs no parent-death signal: pid 1's end is its own.
             0 => Ok(()),

@@ -29,7 +29,6 @@ pub(super) fn run(program: libc::pid_t, leash: RawFd) -> ! {
 }
 
 fn serve(program: libc::pid_t, leash: RawFd) -> nix::Result<i32> {
-    nix::sys::prctl::set_dumpable(false)?;
     // The leash does it better: this one fires when the launching *thread* ends.
     nix::sys::prctl::set_pdeathsig(None)?;
     fd::close_range(0, leash.unsigned_abs().saturating_sub(1))?;
