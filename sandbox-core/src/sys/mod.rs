@@ -5,6 +5,7 @@ pub(crate) mod caps;
 pub(crate) mod clone;
 pub(crate) mod exec;
 pub(crate) mod fd;
+pub(crate) mod ids;
 pub(crate) mod keyring;
 pub(crate) mod mount;
 pub(crate) mod net;

@@ -1,6 +1,8 @@
 //! What the tests of launches share.
 #![allow(dead_code, reason = "each test program uses its own part of it")]
 
+pub(crate) mod filter;
+
 use std::io::Read;
 
 use sandbox_core::{
