@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use crate::cgroup::CgroupDirectory;
 use crate::error::{Error, Result};
 use crate::launch::{Farewell, Heard, Launched, hear, release};
-use crate::spec::{Degraded, Namespace, Session, Spec};
+use crate::spec::{Degraded, Namespace, Spec};
 use crate::stage::Stage;
 use crate::sys::process::{self, Wait};
 
@@ -124,6 +124,7 @@ impl Child {
         launched: Launched,
         cgroup: Option<CgroupDirectory>,
         spec: &Spec,
+        leads_group: bool,
         degraded: Vec<Degraded>,
     ) -> Self {
         Self {
@@ -132,7 +133,7 @@ impl Child {
             deadline: spec
                 .deadline
                 .and_then(|deadline| Instant::now().checked_add(deadline)),
-            leads_group: spec.session == Session::New,
+            leads_group,
             pid_namespace: spec.has(Namespace::Pid),
             degraded,
             ended: None,
