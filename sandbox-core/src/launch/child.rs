@@ -91,6 +91,9 @@ impl Child<'_> {
         if let Some(procs) = self.inheritance.cgroup_procs.and_then(fd::borrow) {
             write(procs, b"0")?;
         }
+        if self.plan.flags & u64::from(libc::CLONE_NEWCGROUP.unsigned_abs()) != 0 {
+            unshare(CloneFlags::CLONE_NEWCGROUP)?;
+        }
         if self.plan.flags & crate::sys::clone::NEWTIME != 0 {
             unshare_time()?;
             enter_time()?;

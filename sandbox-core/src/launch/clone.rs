@@ -135,9 +135,11 @@ fn make(flags: u64, cgroup: Option<&CgroupDirectory>) -> (nix::Result<Cloned>, b
         Err(Errno::ENOSYS) => {}
         other => return (other, false),
     }
-    // The bit of CLONE_NEWTIME means something else to clone(2); the child
-    // makes that namespace by unshare instead.
-    (clone(flags & !crate::sys::clone::NEWTIME), true)
+    // The child makes these by unshare instead: the bit of CLONE_NEWTIME means
+    // something else to clone(2), and a cgroup namespace has its root where its
+    // maker is, which must be the sandbox's cgroup.
+    let later = crate::sys::clone::NEWTIME | u64::from(libc::CLONE_NEWCGROUP.unsigned_abs());
+    (clone(flags & !later), true)
 }
 
 /// Waits until the program runs: its pid, or nothing where the child ended
