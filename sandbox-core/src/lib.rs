@@ -40,6 +40,6 @@ pub use nix::errno::Errno;
 pub use spec::{
     Access, Base, Capabilities, Capability, Cgroup, Degraded, Derived, Descriptors, Enter,
     Environment, Guard, IdRange, Ids, Init, Keyring, Limits, Mount, Namespace, PolicyError, Root,
-    Sandbox, Session, Spec, TimeOffsets, WorkingDirectory,
+    Sandbox, Session, Spec, Strategy, TimeOffsets, WorkingDirectory,
 };
 pub use stage::Stage;

@@ -143,6 +143,7 @@ impl Child<'_> {
                 }
             }
             Step::ParentDeathSignal => self.tie_to_parent(),
+            Step::JoinProcessGroup(group) => setpgid(Pid::from_raw(0), *group),
             Step::LeadProcessGroup => setpgid(Pid::from_raw(0), Pid::from_raw(0)),
             Step::NewSession => setsid().map(drop),
             Step::Hostname(name) => {

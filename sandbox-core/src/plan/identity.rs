@@ -7,7 +7,7 @@ use nix::unistd::{getegid, geteuid, getgroups};
 
 use super::Step;
 use crate::error::{Error, Result};
-use crate::spec::{Capabilities, Capability, IdRange, Ids, Namespace, Spec};
+use crate::spec::{Capabilities, Capability, IdRange, Ids, Namespace, Spec, Strategy};
 use crate::stage::Stage;
 use crate::sys::caps;
 
@@ -59,7 +59,9 @@ pub(super) fn map_steps(spec: &Spec, steps: &mut Vec<(Stage, Step)>) -> Result<I
         let gid_map = lines(&range(ids.gid, own.gid));
         // Supplementary groups can be dropped inside only where setgroups was
         // not denied, for which the writer needs CAP_SETGID outside.
-        if privileged && !getgroups().unwrap_or_default().is_empty() {
+        // A launcher that is held until the program runs cannot be the writer.
+        let held = spec.strategy == Strategy::VforkClone;
+        if privileged && !held && !getgroups().unwrap_or_default().is_empty() {
             steps.push((Stage::IdMap, Step::AwaitParent));
             return Ok(IdWriter::Parent { uid_map, gid_map });
         }

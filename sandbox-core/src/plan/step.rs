@@ -4,6 +4,7 @@ use std::ffi::{CStr, CString};
 
 use nix::mount::MsFlags;
 use nix::sys::resource::Resource;
+use nix::unistd::Pid;
 
 /// What the child does, one after the other. Numbers of slots are indices into
 /// [`Plan::slots`](super::Plan::slots).
@@ -18,6 +19,8 @@ pub(crate) enum Step {
     },
     /// Asks for SIGKILL when the parent's thread ends.
     ParentDeathSignal,
+    /// Joins a process group of its own pid namespace.
+    JoinProcessGroup(Pid),
     /// Makes a process group of its own.
     LeadProcessGroup,
     NewSession,
@@ -134,6 +137,7 @@ impl Step {
                 Some(format!("/{}", target.to_string_lossy()))
             }
             Self::Chroot(path) | Self::ChangeDirectory(path) => text(path),
+            Self::JoinProcessGroup(group) => Some(format!("process group {group}")),
             Self::Limit { name, value, .. } => Some(format!("{name} = {value}")),
             Self::SetIds { uid, gid } => Some(format!("uid {uid}, gid {gid}")),
             Self::UnshareTime | Self::EnterTime => Some("time namespace".to_owned()),

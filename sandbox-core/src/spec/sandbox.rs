@@ -45,6 +45,25 @@ impl Namespace {
     ];
 }
 
+/// How the process of a sandbox is made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// One clone3(2) with every namespace flag: the process is the launcher's
+    /// direct child, and works beside any number of threads.
+    #[default]
+    Clone,
+    /// The same with CLONE_VM and CLONE_VFORK: no page table is copied, however
+    /// large the launcher is, and the launching thread is held until the program
+    /// runs. What needs the launcher meanwhile, or outlives that moment in its
+    /// memory, cannot be had: ranges of ids, a minimal pid 1, clock offsets, ids
+    /// without a user namespace.
+    VforkClone,
+    /// The old way: fork(2), unshare(2), and another fork for the pid namespace.
+    /// As unshare(2) itself, it refuses a launcher that has threads.
+    ForkUnshare,
+}
+
 /// What a sandbox is made of. Plain data; [`Spec::build`] checks it.
 ///
 /// The default has no namespaces and no root of its own, and every other
@@ -55,6 +74,8 @@ impl Namespace {
 pub struct Spec {
     /// One sentence for people.
     pub description: String,
+    /// How its process is made.
+    pub strategy: Strategy,
     /// The namespaces that are made anew.
     pub namespaces: BTreeSet<Namespace>,
     /// User and group ids inside.
@@ -107,6 +128,7 @@ impl Default for Spec {
     fn default() -> Self {
         Self {
             description: String::new(),
+            strategy: Strategy::Clone,
             namespaces: BTreeSet::new(),
             ids: None,
             root: None,
