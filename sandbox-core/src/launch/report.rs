@@ -26,6 +26,7 @@ pub(super) struct Report {
 
 const FAILED: u8 = 1;
 const EXECUTING: u8 = 2;
+const STARTED: u8 = 3;
 
 impl Report {
     /// A step failed; the child is about to leave.
@@ -45,6 +46,15 @@ impl Report {
             stage: 0,
             step: 0,
             errno: 0,
+        }
+    }
+
+    /// The process that will be the sandbox has begun; for strategies in which
+    /// the launcher does not make it itself.
+    pub(super) fn started() -> Self {
+        Self {
+            kind: STARTED,
+            ..Self::executing()
         }
     }
 
@@ -73,6 +83,8 @@ pub(super) enum Received {
     },
     /// The program's process is about to execute it; its pid out here.
     Executing(Pid),
+    /// The sandbox's first process has begun; its pid out here.
+    Started(Pid),
     /// Every copy of the child's end is closed: executed, or dead.
     End,
 }
@@ -123,6 +135,7 @@ pub(super) fn receive(socket: BorrowedFd<'_>) -> nix::Result<Received> {
             errno: Errno::from_raw(i32::from_ne_bytes(errno)),
         }),
         (EXECUTING, Some(pid)) => Ok(Received::Executing(pid)),
+        (STARTED, Some(pid)) => Ok(Received::Started(pid)),
         _ => Err(Errno::EPROTO),
     }
 }

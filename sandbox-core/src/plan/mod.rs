@@ -109,7 +109,9 @@ impl Plan {
             if spec.has(Namespace::Pid) {
                 return Err(Error::Launch {
                     stage: Stage::Session,
-                    subject: Some("joining a process group from a new pid namespace by vfork-clone".into()),
+                    subject: Some(
+                        "joining a process group from a new pid namespace by vfork-clone".into(),
+                    ),
                     errno: Errno::EOPNOTSUPP,
                 });
             }
@@ -121,7 +123,9 @@ impl Plan {
             // make a session of its own and no group to join.
             steps.push((Stage::Session, Step::AwaitParent));
         }
-        let leads = request.process_group.is_some_and(|group| group.as_raw() == 0);
+        let leads = request
+            .process_group
+            .is_some_and(|group| group.as_raw() == 0);
         if leads && spec.session == Session::Inherit {
             steps.push((Stage::Session, Step::LeadProcessGroup));
         }

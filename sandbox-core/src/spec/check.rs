@@ -120,19 +120,37 @@ fn check_strategy(spec: &Spec) -> Result<(), PolicyError> {
     if spec.strategy != Strategy::VforkClone {
         return Ok(());
     }
-    let refuse = |what, why| Err(PolicyError::Strategy { strategy: "vfork-clone", what, why });
+    let refuse = |what, why| {
+        Err(PolicyError::Strategy {
+            strategy: "vfork-clone",
+            what,
+            why,
+        })
+    };
     let ranges = spec.ids.as_ref().is_some_and(|ids| !ids.uid_map.is_empty());
     if ranges {
-        return refuse("ranges of ids", "the launcher, which would write them, is held until the program runs");
+        return refuse(
+            "ranges of ids",
+            "the launcher, which would write them, is held until the program runs",
+        );
     }
     if spec.ids.is_some() && !spec.has(Namespace::User) {
-        return refuse("ids without a user namespace", "the launcher, whose memory it shares, would become undumpable");
+        return refuse(
+            "ids without a user namespace",
+            "the launcher, whose memory it shares, would become undumpable",
+        );
     }
     if spec.has(Namespace::Pid) && spec.init == Init::Minimal {
-        return refuse("a minimal pid 1", "it never executes anything, and would hold the launcher for ever: set init = \"program\"");
+        return refuse(
+            "a minimal pid 1",
+            "it never executes anything, and would hold the launcher for ever: set init = \"program\"",
+        );
     }
     if spec.time.is_some() {
-        return refuse("clock offsets", "the kernel lets nobody enter a time namespace who shares memory (EUSERS)");
+        return refuse(
+            "clock offsets",
+            "the kernel lets nobody enter a time namespace who shares memory (EUSERS)",
+        );
     }
     Ok(())
 }

@@ -119,7 +119,9 @@ pub(crate) fn vfork_clone3<F: FnOnce() -> Never>(
     // because CLONE_VFORK holds this thread until the child has left.
     let result = unsafe { jump(&raw const arguments, entry, &raw mut child) };
     match result {
-        error @ -4095..=-1 => Err(Errno::from_raw(i32::try_from(-error).unwrap_or(libc::EINVAL))),
+        error @ -4095..=-1 => Err(Errno::from_raw(
+            i32::try_from(-error).unwrap_or(libc::EINVAL),
+        )),
         pid => finish(pid, &raw const pidfd),
     }
 }
@@ -251,7 +253,9 @@ impl Stack {
         if mapping == libc::MAP_FAILED {
             return Err(Errno::last());
         }
-        let stack = Self { mapping: NonNull::new(mapping).ok_or(Errno::EFAULT)? };
+        let stack = Self {
+            mapping: NonNull::new(mapping).ok_or(Errno::EFAULT)?,
+        };
         // SAFETY: the range is the lowest part of the mapping just made.
         Errno::result(unsafe { libc::mprotect(mapping, Self::GUARD, libc::PROT_NONE) })?;
         Ok(stack)
@@ -321,7 +325,8 @@ pub(crate) fn fork_sibling() -> nix::Result<libc::pid_t> {
     let flags = libc::CLONE_PARENT | libc::SIGCHLD;
     // SAFETY: without CLONE_VM the child has a copy of everything; all pointers
     // are null.
-    let result = unsafe { libc::syscall(libc::SYS_clone, flags, 0_usize, 0_usize, 0_usize, 0_usize) };
+    let result =
+        unsafe { libc::syscall(libc::SYS_clone, flags, 0_usize, 0_usize, 0_usize, 0_usize) };
     Errno::result(result).map(|pid| i32::try_from(pid).unwrap_or(i32::MAX))
 }
 
