@@ -13,9 +13,10 @@ use std::process::ExitCode;
 
 use harness::depth::expected_escape;
 use harness::model::{Observation, Verdict};
-use harness::{catalog, guards, needs};
+use harness::{arena, catalog, guards, needs};
 use libtest_mimic::{Arguments, Trial};
 use probes::{Guard, Registered};
+use sandbox_core::Host;
 
 const SANDBOXES: [&str; 4] = ["none", "chroot", "namespaces", "strict"];
 
@@ -37,10 +38,8 @@ const HELD_BY_CHROOT: [&str; 8] = [
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let obstacle = trials::obstacle();
-    let kernel = nix::sys::utsname::uname()
-        .map(|name| name.release().to_string_lossy().into_owned())
-        .unwrap_or_default();
+    let host = Host::survey();
+    let obstacle = arena::obstacle(&host).map(|obstacle| format!("no arena: {obstacle}"));
     let mut list = vec![trials::trial("every_cell_is_there", None, || {
         assert_eq!(probes::all().len(), PROBES);
         let mut built_in = catalog::built_in().expect("they are sound").into_iter();
@@ -48,23 +47,28 @@ fn main() -> ExitCode {
         assert_eq!(built_in.next().map(|entry| entry.name), None, "not in SANDBOXES");
     })];
     for sandbox in SANDBOXES {
-        let (guards, lost) = protections(sandbox);
-        let ignored = obstacle.clone().or(lost);
+        let whole = catalog::find(sandbox).expect("it is built in").sandbox;
+        let ignored = obstacle.clone().or_else(|| lost(&host, whole.guards()));
+        let guards = guards::names(whole.guards());
         list.extend(probes::all().iter().map(|probe| {
-            let lacking = ignored.clone().or_else(|| needs::lacking(probe, &kernel));
+            // Each leg with one protection alone must be possible as well.
+            let named = probe.probe.stops.iter().flat_map(|stop| stop.guards);
+            let lacking = ignored
+                .clone()
+                .or_else(|| needs::lacking(probe, &host.kernel))
+                .or_else(|| lost(&host, named.map(|&guard| guards::part(guard))));
             cell(sandbox, probe, guards.clone(), lacking.as_deref())
         }));
     }
     trials::main(&arguments, list)
 }
 
-/// The protections of a built-in sandbox, and why it cannot be had here.
-fn protections(name: &str) -> (Vec<Guard>, Option<String>) {
-    let sandbox = catalog::find(name).expect("it is built in").sandbox;
-    match sandbox.fit() {
-        Ok((fitted, _)) => (guards::names(fitted.guards()), None),
-        Err(error) => (Vec::new(), Some(error.to_string())),
-    }
+/// The first of these protections that cannot be had here, and why.
+fn lost(host: &Host, guards: impl IntoIterator<Item = sandbox_core::Guard>) -> Option<String> {
+    guards.into_iter().find_map(|guard| {
+        let reason = host.lacks(guard)?;
+        Some(format!("no {}: {reason}", guard.name()))
+    })
 }
 
 fn cell(
