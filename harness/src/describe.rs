@@ -111,7 +111,7 @@ mod tests {
         assert_eq!(sentence(&Proof::Read), "It read a secret");
         assert_eq!(
             sentence(&Canary::FileTree),
-            "A directory that only its owner may read, with a secret file, a file to change and room for more"
+            "A directory that only its owner may enter, with a secret file, a file to change and more"
         );
     }
 

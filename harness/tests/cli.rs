@@ -21,7 +21,7 @@ fn text(bytes: &[u8]) -> String {
 #[case::an_unknown_format(&["list", "--format", "yaml"], "yaml")]
 #[case::no_probe_to_explain(&["explain"], "PROBE")]
 #[case::nothing_to_exec(&["exec"], "COMMAND")]
-#[case::no_such_probe(&["explain", "fs-raed-outside"], "did you mean fs-read-outside?")]
+#[case::no_such_probe(&["explain", "fs-raed-outside"], "did you mean fs-read-outside or fs-write-outside?")]
 fn wrong_usage_exits_2_and_says_why(#[case] arguments: &[&str], #[case] words: &str) {
     let output = escapology(arguments);
     assert_eq!(output.status.code(), Some(2));

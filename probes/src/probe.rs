@@ -82,7 +82,7 @@ pub enum Class {
 #[serde(rename_all = "kebab-case")]
 pub enum Canary {
     /// A process of the same user that counts signals and holds a secret page,
-    /// a secret descriptor and a secret variable; its working directory is a
+    /// a secret descriptor and a secret variable. Its working directory is a
     /// tree like [`Canary::FileTree`]. `victim` (pid), `page` (hex address of
     /// the 32-byte cookie), `secret-fd`, `tree`, `secret`, `file`.
     Process,
@@ -90,10 +90,9 @@ pub enum Canary {
     ProcessGroup,
     /// A unix socket whose other end belongs to such a process. `peer` (descriptor), `secret-fd`.
     PeerSocket,
-    /// A directory that only its owner may enter, with a secret file, a file
-    /// to change, one to spare, a link whose target is the secret, and an
-    /// inner directory: `secret`, `file`, `spare`, `link`, `inner` below `tree`.
-    /// `tree`, `secret`, `file` (paths).
+    /// A directory that only its owner may enter, with a secret file, a file to
+    /// change and more. Below `tree` lie `secret`, `file`, `spare`, `link`, whose
+    /// target is the secret, and `inner`. `tree`, `secret`, `file` (paths).
     FileTree,
     /// Such a tree shown inside, read-only. `tree`.
     ReadOnlyTree,

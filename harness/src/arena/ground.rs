@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{getegid, geteuid};
 use sandbox_core::{
-    Access, Base, Capabilities, Descriptors, Enter, Host, IdRange, Ids, Keyring, Mount, Namespace,
-    Root, Sandbox, Session, Spec, State, WorkingDirectory,
+    Access, Base, Capabilities, Descriptors, Enter, Guard, Host, IdRange, Ids, Keyring, Mount,
+    Namespace, Root, Sandbox, Session, Spec, State, WorkingDirectory,
 };
 
 use super::Error;
@@ -29,7 +29,13 @@ const ENTRIES_MAX: usize = 64;
 ///
 /// # Errors
 /// Where the host's root cannot be read.
-pub fn sandbox() -> Result<Sandbox, Error> {
+pub fn sandbox(host: &Host) -> Result<Sandbox, Error> {
+    // Where the kernel has no keyrings there is none to keep apart either; the
+    // probes that need one are unsupported there.
+    let keyring = match host.lacks(Guard::Keyring) {
+        None => Keyring::New,
+        Some(_) => Keyring::Inherit,
+    };
     let spec = Spec {
         description: "the arena".into(),
         namespaces: [
@@ -55,7 +61,7 @@ pub fn sandbox() -> Result<Sandbox, Error> {
         // A launcher under test may need what no_new_privs forbids.
         no_new_privs: false,
         session: Session::New,
-        keyring: Keyring::New,
+        keyring,
         working_directory: WorkingDirectory::Path(working_directory()),
         ..Spec::default()
     };

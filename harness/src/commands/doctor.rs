@@ -14,7 +14,7 @@ use crate::{arena, exit_code, report, terminal};
 /// # Errors
 /// Where standard output cannot be written to.
 pub fn doctor(arguments: &DoctorArgs) -> Result<ExitCode, Error> {
-    let (facts, obstacle) = survey();
+    let (facts, obstacle) = facts(&Host::survey());
     let text = match arguments.format {
         Format::Text => report::host(&facts, terminal::width()),
         Format::Json => pretty(&serde_json::json!(facts)),
@@ -28,9 +28,8 @@ pub fn doctor(arguments: &DoctorArgs) -> Result<ExitCode, Error> {
 }
 
 /// What a report says of the host, and why no arena can be made in it.
-pub(super) fn survey() -> (HostFacts, Option<String>) {
-    let host = Host::survey();
-    let obstacle = arena::obstacle(&host);
+pub(super) fn facts(host: &Host) -> (HostFacts, Option<String>) {
+    let obstacle = arena::obstacle(host);
     let arena = match &obstacle {
         None => "user, pid, mount, net, ipc and uts namespaces of its own".to_owned(),
         Some(obstacle) => format!("none can be made: {obstacle}"),
@@ -55,8 +54,8 @@ pub(super) fn survey() -> (HostFacts, Option<String>) {
         remedy: String::new(),
     });
     let facts = HostFacts {
-        kernel: host.kernel,
-        machine: host.machine,
+        kernel: host.kernel.clone(),
+        machine: host.machine.clone(),
         uid: host.uid,
         arena,
         features,

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::{Instant, SystemTime};
 
 use probes::Registered;
+use sandbox_core::Host;
 
 use super::{Error, doctor};
 use crate::arena::{self, Request, Target};
@@ -26,10 +27,11 @@ pub fn run(arguments: &RunArgs, verbosity: Verbosity) -> Result<ExitCode, Error>
     let began = (SystemTime::now(), Instant::now());
     let probes = select::probes(&arguments.probes)?;
     let targets = targets(arguments)?;
-    let (host, obstacle) = doctor::survey();
+    let surveyed = Host::survey();
+    let (host, obstacle) = doctor::facts(&surveyed);
     let found = match obstacle {
         Some(obstacle) => Found::nothing(&probes, &targets, &obstacle),
-        None => Found::by(arguments, &probes, targets, verbosity)?,
+        None => Found::by(arguments, &surveyed, &probes, targets, verbosity)?,
     };
     let summary = gate::summarise(&found.sandboxes, &found.results);
     let gate = gate::gate(
@@ -71,6 +73,7 @@ struct Found {
 impl Found {
     fn by(
         arguments: &RunArgs,
+        host: &Host,
         probes: &[&'static Registered],
         targets: Vec<Target>,
         verbosity: Verbosity,
@@ -85,8 +88,8 @@ impl Found {
         };
         let mut found = Self::default();
         let progress = Progress::new(!verbosity.quiet && std::io::stderr().is_terminal());
-        let arena =
-            arena::launch(&request).map_err(|error| Error::failed("start the arena", error))?;
+        let arena = arena::launch(&request, host)
+            .map_err(|error| Error::failed("start the arena", error))?;
         let followed = arena.follow(|event| {
             progress.follow(&event);
             found.take(event);
