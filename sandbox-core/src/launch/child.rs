@@ -337,6 +337,7 @@ impl Child<'_> {
                 ids::set_group(*gid)?;
                 ids::set_user(*uid)
             }
+            Step::ClaimUid(claim) => claim.make(),
             Step::SetCapabilities(mask) => set_capabilities(*mask),
             Step::ClearAmbient => caps::clear_ambient(),
             Step::NoNewPrivs => nix::sys::prctl::set_no_new_privs(),

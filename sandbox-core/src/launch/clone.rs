@@ -30,6 +30,8 @@ pub(crate) struct Launched {
     pub(crate) pidfd: OwnedFd,
     /// The program's own process: a child of pid 1 where there is one of ours.
     pub(crate) program: Pid,
+    /// The user id that it has out here.
+    pub(crate) uid: u32,
     /// Pid 1 of ours watches the other end, and says goodbye through it.
     pub(crate) leash: Option<OwnedFd>,
     pub(crate) timings: Timings,
@@ -77,12 +79,13 @@ pub(crate) fn launch(plan: &mut Plan, cgroup: Option<&CgroupDirectory>) -> Resul
     let leash = leash.map(|(parent, _)| parent);
 
     match follow(plan, &report, pid) {
-        Ok(Some(program)) => {
+        Ok(Some((program, uid))) => {
             let timings = timings(&progress, started, plan.clock_offset);
             Ok(Launched {
                 pid,
                 pidfd,
                 program,
+                uid,
                 leash,
                 timings,
             })
@@ -162,9 +165,9 @@ fn by_clone(
     cloned.map_err(not_made)
 }
 
-/// Waits until the program runs: its pid, or nothing where the child ended
+/// Waits until the program runs: its pid and user id, or nothing where the child ended
 /// without a word.
-fn follow(plan: &Plan, report: &OwnedFd, pid: Pid) -> Result<Option<Pid>> {
+fn follow(plan: &Plan, report: &OwnedFd, pid: Pid) -> Result<Option<(Pid, u32)>> {
     let lost = |errno| Error::Child {
         action: "hear from the child",
         errno,
@@ -184,7 +187,7 @@ fn follow(plan: &Plan, report: &OwnedFd, pid: Pid) -> Result<Option<Pid>> {
     let mut program = None;
     loop {
         match report::receive(report.as_fd()).map_err(lost)? {
-            Received::Executing(pid) => program = Some(pid),
+            Received::Executing(pid, uid) => program = Some((pid, uid)),
             Received::Started(_) => {}
             Received::End => return Ok(program),
             Received::Failed { stage, step, errno } => {

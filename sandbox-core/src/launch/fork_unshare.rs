@@ -49,7 +49,7 @@ pub(super) fn make(
                 errno,
             })
         }
-        Ok(Received::Executing(_) | Received::End) => Err(Error::Lost {
+        Ok(Received::Executing(..) | Received::End) => Err(Error::Lost {
             stage: Stage::Clone,
             exit: reap(&first_pidfd),
         }),

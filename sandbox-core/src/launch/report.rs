@@ -81,8 +81,9 @@ pub(super) enum Received {
         step: usize,
         errno: Errno,
     },
-    /// The program's process is about to execute it; its pid out here.
-    Executing(Pid),
+    /// The program's process is about to execute it; its pid and user id out
+    /// here.
+    Executing(Pid, u32),
     /// The sandbox's first process has begun; its pid out here.
     Started(Pid),
     /// Every copy of the child's end is closed: executed, or dead.
@@ -120,22 +121,24 @@ pub(super) fn receive(socket: BorrowedFd<'_>) -> nix::Result<Received> {
         }
     };
     let length = message.bytes;
-    let pid = message.cmsgs()?.find_map(|message| match message {
-        ControlMessageOwned::ScmCredentials(credentials) => Some(Pid::from_raw(credentials.pid())),
+    let sender = message.cmsgs()?.find_map(|message| match message {
+        ControlMessageOwned::ScmCredentials(credentials) => {
+            Some((Pid::from_raw(credentials.pid()), credentials.uid()))
+        }
         _ => None,
     });
     if length < bytes.len() {
         return Ok(Received::End);
     }
     let [kind, stage, step_low, step_high, errno @ ..] = bytes;
-    match (kind, pid) {
+    match (kind, sender) {
         (FAILED, _) => Ok(Received::Failed {
             stage,
             step: usize::from(u16::from_ne_bytes([step_low, step_high])),
             errno: Errno::from_raw(i32::from_ne_bytes(errno)),
         }),
-        (EXECUTING, Some(pid)) => Ok(Received::Executing(pid)),
-        (STARTED, Some(pid)) => Ok(Received::Started(pid)),
+        (EXECUTING, Some((pid, uid))) => Ok(Received::Executing(pid, uid)),
+        (STARTED, Some((pid, _))) => Ok(Received::Started(pid)),
         _ => Err(Errno::EPROTO),
     }
 }

@@ -80,6 +80,8 @@ pub struct Spec {
     pub namespaces: BTreeSet<Namespace>,
     /// User and group ids inside.
     pub ids: Option<Ids>,
+    /// A user id of its own out of a range, instead of `ids`.
+    pub uid_pool: Option<UidPool>,
     /// A root directory of its own.
     pub root: Option<Root>,
     /// What is mounted, in this order: inside the root, or over the inherited
@@ -131,6 +133,7 @@ impl Default for Spec {
             strategy: Strategy::Clone,
             namespaces: BTreeSet::new(),
             ids: None,
+            uid_pool: None,
             root: None,
             mounts: Vec::new(),
             hostname: None,
@@ -230,6 +233,23 @@ pub struct Ids {
     /// Ranges of group ids; empty for the single id.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gid_map: Vec<IdRange>,
+}
+
+/// A range of user ids, of which each sandbox gets one that nobody uses: the
+/// setuid() method of Chromium's setuid sandbox, for hosts without namespaces.
+///
+/// It is claimed without a registry, by a temporary RLIMIT_NPROC of 2 and a fork
+/// that must succeed: processes of the id anywhere, in any chroot, make it fail,
+/// and so do two claimants at once, for both. The group id is the same number.
+/// Whoever has CAP_SETUID can still enter the id afterwards. Needs CAP_SETUID
+/// and CAP_SETGID, and is no user namespace's business.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UidPool {
+    /// The first id.
+    pub first: u32,
+    /// How many.
+    pub count: u32,
 }
 
 /// One line of a uid map (user_namespaces(7)).
