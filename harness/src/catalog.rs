@@ -10,9 +10,22 @@ use crate::model::SandboxFacts;
 use crate::select;
 
 /// Name and text of each built-in sandbox, weakest first.
-const BUILT_IN: [(&str, &str); 4] = [
+const BUILT_IN: [(&str, &str); 8] = [
     ("none", include_str!("../sandboxes/none.toml")),
     ("chroot", include_str!("../sandboxes/chroot.toml")),
+    (
+        "chromium-suid-nonet",
+        include_str!("../sandboxes/chromium-suid-nonet.toml"),
+    ),
+    (
+        "chromium-suid",
+        include_str!("../sandboxes/chromium-suid.toml"),
+    ),
+    (
+        "mozilla-content",
+        include_str!("../sandboxes/mozilla-content.toml"),
+    ),
+    ("sandbox2", include_str!("../sandboxes/sandbox2.toml")),
     ("namespaces", include_str!("../sandboxes/namespaces.toml")),
     ("strict", include_str!("../sandboxes/strict.toml")),
 ];
@@ -146,11 +159,53 @@ mod tests {
             find("chroot").unwrap().sandbox.guards(),
             [Guard::Root, Guard::WorkingDirectory].into()
         );
+        let helper = find("chromium-suid").unwrap().sandbox.guards();
+        assert_eq!(
+            helper,
+            [
+                Guard::PidNamespace,
+                Guard::NetNamespace,
+                Guard::Root,
+                Guard::WorkingDirectory,
+                Guard::Capabilities,
+            ]
+            .into()
+        );
+        let mut without_net = helper;
+        without_net.remove(&Guard::NetNamespace);
+        assert_eq!(
+            find("chromium-suid-nonet").unwrap().sandbox.guards(),
+            without_net
+        );
+        assert_eq!(
+            find("mozilla-content").unwrap().sandbox.guards(),
+            [
+                Guard::UserNamespace,
+                Guard::Root,
+                Guard::WorkingDirectory,
+                Guard::Descriptors,
+                Guard::Capabilities,
+            ]
+            .into()
+        );
         let namespaces = find("namespaces").unwrap().sandbox.guards();
         assert!(
             !namespaces.contains(&Guard::TimeNamespace)
                 && namespaces.contains(&Guard::CgroupNamespace)
         );
+        // What Google's fork server does not do, and ours does.
+        let sandbox2 = find("sandbox2").unwrap().sandbox.guards();
+        let more: Vec<Guard> = namespaces.difference(&sandbox2).copied().collect();
+        assert_eq!(
+            more,
+            [
+                Guard::ReadOnly,
+                Guard::Session,
+                Guard::Keyring,
+                Guard::NoNewPrivs
+            ]
+        );
+        assert!(sandbox2.is_subset(&namespaces));
         let strict = find("strict").unwrap().sandbox.guards();
         assert!(strict.is_superset(&namespaces) && strict.contains(&Guard::Limits));
     }
