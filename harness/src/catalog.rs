@@ -7,7 +7,7 @@ use sandbox_core::{Sandbox, Spec};
 use crate::commands::Error;
 use crate::guards;
 use crate::model::SandboxFacts;
-use crate::select;
+use crate::{select, toml_error};
 
 /// Name and text of each built-in sandbox, weakest first.
 const BUILT_IN: [(&str, &str); 8] = [
@@ -113,7 +113,8 @@ pub fn read(path: &Path) -> Result<Entry, Error> {
 }
 
 fn parse(name: &str, text: &str) -> Result<Entry, Error> {
-    let spec: Spec = toml::from_str(text).map_err(|error| Error::Usage(one_line(&error, text)))?;
+    let spec: Spec =
+        toml::from_str(text).map_err(|error| Error::Usage(toml_error::one_line(&error, text)))?;
     let sandbox = spec
         .build()
         .map_err(|error| Error::Usage(error.to_string()))?;
@@ -121,17 +122,6 @@ fn parse(name: &str, text: &str) -> Result<Entry, Error> {
         name: name.to_owned(),
         sandbox,
     })
-}
-
-/// What is wrong and where, without toml's drawing of it, which takes four lines.
-fn one_line(error: &toml::de::Error, text: &str) -> String {
-    // The message of a wrong type may run over several lines.
-    let message = error.message().replace('\n', ", ");
-    let Some(before) = error.span().and_then(|span| text.get(..span.start)) else {
-        return message;
-    };
-    let line = before.matches('\n').count() + 1;
-    format!("line {line}: {message}")
 }
 
 #[cfg(test)]

@@ -23,8 +23,9 @@ Examples:
   escapology explain fs-read-outside      one probe, and what stops it
 
 Exit codes:
-  0  every attempt was contained
-  1  a sandbox let something through, or lacks what it was asked for
+  0  every attempt was contained, or is a known gap in the gate file
+  1  a sandbox let something through, or lacks what it was asked for; an entry of
+     the gate file does not hold
   2  the command line makes no sense
   3  evidence is missing: vacuous, inconclusive, unsupported over budget
   4  the harness itself failed, or had nothing to do
@@ -82,7 +83,7 @@ pub struct Verbosity {
 pub enum Command {
     /// Attempt escapes from a sandbox, and judge them
     Run(RunArgs),
-    /// List the probes, or the built-in sandboxes
+    /// List the probes, the built-in sandboxes, or the source documents' claims
     List(ListArgs),
     /// Explain one probe: what it attempts, and what stops it
     Explain(ExplainArgs),
@@ -135,6 +136,9 @@ pub struct RunArgs {
     /// How many results may be unsupported
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub allow_unsupported: usize,
+    /// Expected results: a file, or builtin:historic
+    #[arg(long, value_name = "FILE.toml")]
+    pub gate: Option<String>,
     /// Kill a launch after so many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_DEADLINE,
           value_parser = clap::value_parser!(u64).range(1..=3600))]
@@ -172,6 +176,9 @@ pub struct ListArgs {
     /// The built-in sandboxes instead of the probes
     #[arg(long)]
     pub sandboxes: bool,
+    /// The source documents' claims instead, and what shows each of them here
+    #[arg(long, conflicts_with = "sandboxes")]
+    pub claims: bool,
     /// How to write the list
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
@@ -246,6 +253,8 @@ mod tests {
     #[case::no_jobs(&["escapology", "run", "--jobs", "0"])]
     #[case::no_deadline(&["escapology", "run", "--deadline", "0"])]
     #[case::quiet_and_verbose(&["escapology", "run", "-q", "-v"])]
+    #[case::two_lists(&["escapology", "list", "--claims", "--sandboxes"])]
+    #[case::two_gates(&["escapology", "run", "--gate", "a.toml", "--gate", "b.toml"])]
     #[case::nothing_to_exec(&["escapology", "exec"])]
     #[case::a_command_without_dashes(&["escapology", "run", "bwrap"])]
     fn wrong_usage_is_refused(#[case] line: &[&str]) {

@@ -3,7 +3,8 @@
 /// Green: everything was attempted and nothing got out.
 pub const GREEN: u8 = 0;
 
-/// A sandbox let something through, or could not apply what it was asked for.
+/// A sandbox let something through, could not apply what it was asked for, or a
+/// rule of the gate file does not hold.
 pub const ESCAPED: u8 = 1;
 
 /// The command line makes no sense; also clap's own code for that.
@@ -30,8 +31,8 @@ pub fn worst(codes: impl IntoIterator<Item = u8>) -> u8 {
 /// What a code says, in words.
 pub fn meaning(code: u8) -> &'static str {
     match code {
-        GREEN => "every attempt was contained",
-        ESCAPED => "a sandbox let something through",
+        GREEN => "every attempt was contained, or is a known gap",
+        ESCAPED => "a sandbox let something through, or a rule of the gate failed",
         USAGE => "the command line makes no sense",
         EVIDENCE_MISSING => "evidence is missing",
         HARNESS_FAILED => "the harness itself failed",

@@ -6,10 +6,14 @@ use crate::exit_code::{self, ESCAPED, EVIDENCE_MISSING, GREEN, HARNESS_FAILED};
 use crate::model::{Gate, ProbeResult, SandboxFacts, Summary, Verdict};
 
 /// What a pipeline lets pass.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Rules {
     /// How many results may be `unsupported`.
     pub allow_unsupported: usize,
+    /// The gate file with the expected results, where there is one.
+    pub file: Option<String>,
+    /// Rules of that file that do not hold, one sentence each.
+    pub broken: Vec<String>,
 }
 
 /// Counts the results. Each sandbox has an entry, also one without results.
@@ -50,6 +54,11 @@ pub fn gate(summary: &Summary, rules: &Rules) -> Gate {
             .into_iter()
             .map(|verdict| finding(summary, verdict, rules)),
     );
+    let broken = rules
+        .broken
+        .iter()
+        .map(|rule| Some((ESCAPED, rule.clone())));
+    findings.extend(broken);
     let mut findings: Vec<(u8, String)> = findings.into_iter().flatten().collect();
     let exit_code = exit_code::worst(findings.iter().map(|&(code, _)| code));
     // Stable: within a code the order of the verdicts remains.
@@ -59,6 +68,7 @@ pub fn gate(summary: &Summary, rules: &Rules) -> Gate {
         _ => 2,
     });
     Gate {
+        file: rules.file.clone(),
         exit_code,
         reasons: findings.into_iter().map(|(_, reason)| reason).collect(),
     }
@@ -88,10 +98,10 @@ fn finding(summary: &Summary, verdict: Verdict, rules: &Rules) -> Option<(u8, St
 
 fn exit_code_of(verdict: Verdict) -> u8 {
     match verdict {
-        Verdict::Escaped | Verdict::Degraded => ESCAPED,
+        Verdict::Escaped | Verdict::Xpass | Verdict::Degraded => ESCAPED,
         Verdict::Error | Verdict::OracleBroken => HARNESS_FAILED,
         Verdict::Vacuous | Verdict::Inconclusive | Verdict::Unsupported => EVIDENCE_MISSING,
-        Verdict::Contained => GREEN,
+        Verdict::Xfail | Verdict::Contained => GREEN,
     }
 }
 
@@ -116,6 +126,8 @@ mod tests {
     #[rstest]
     #[case::green(&[(Verdict::Contained, 9)], 0, 0, &[])]
     #[case::escaped(&[(Verdict::Contained, 9), (Verdict::Escaped, 1)], 0, 1, &["1 escaped"])]
+    #[case::a_known_gap(&[(Verdict::Xfail, 2), (Verdict::Contained, 1)], 0, 0, &[])]
+    #[case::a_known_gap_that_is_gone(&[(Verdict::Xfail, 2), (Verdict::Xpass, 1)], 0, 1, &["1 xpass"])]
     #[case::degraded(&[(Verdict::Degraded, 2)], 0, 1, &["2 degraded"])]
     #[case::error(&[(Verdict::Error, 1)], 0, 4, &["1 error"])]
     #[case::oracle_broken(&[(Verdict::OracleBroken, 1)], 0, 4, &["1 oracle-broken"])]
@@ -137,9 +149,31 @@ mod tests {
         #[case] exit_code: u8,
         #[case] reasons: &[&str],
     ) {
-        let gate = gate(&counted(verdicts), &Rules { allow_unsupported });
+        let gate = gate(
+            &counted(verdicts),
+            &Rules {
+                allow_unsupported,
+                ..Rules::default()
+            },
+        );
         assert_eq!(gate.exit_code, exit_code);
         assert_eq!(gate.reasons, reasons);
+    }
+
+    #[test]
+    fn a_rule_that_does_not_hold_is_red() {
+        let rules = Rules {
+            file: Some("mine.toml".to_owned()),
+            broken: vec!["line 3 of the gate matches no result".to_owned()],
+            ..Rules::default()
+        };
+        let gate = gate(
+            &counted(&[(Verdict::Contained, 1), (Verdict::Error, 1)]),
+            &rules,
+        );
+        assert_eq!(gate.exit_code, ESCAPED);
+        assert_eq!(gate.reasons, [rules.broken[0].as_str(), "1 error"]);
+        assert_eq!(gate.file, rules.file);
     }
 
     #[test]

@@ -1,14 +1,16 @@
-//! `escapology list`: what is attempted, and in what.
+//! `escapology list`: what is attempted, in what, and what that shows.
 
 use std::collections::BTreeMap;
 
 use probes::{Class, Registered};
+use sandbox_core::Host;
 use serde_json::json;
 
+use crate::claims::{Claim, State};
 use crate::describe;
-use crate::model::SandboxFacts;
+use crate::model::{SandboxFacts, Verdict};
 use crate::table::Columns;
-use crate::terminal::{STRONG, labelled, paint, paragraph};
+use crate::terminal::{STRONG, labelled, paint, paragraph, verdict_style};
 
 /// The probes by class, for people.
 pub fn probes(probes: &[Registered], width: usize) -> String {
@@ -91,4 +93,74 @@ pub fn sandboxes_json(sandboxes: &[SandboxFacts]) -> serde_json::Value {
 fn stops(probe: &Registered, between: &str) -> String {
     let stops: Vec<String> = probe.probe.stops.iter().map(describe::stop).collect();
     stops.join(between)
+}
+
+/// The source documents' claims and what shows each, for people.
+pub fn claims(claims: &[Claim], host: &Host, width: usize) -> String {
+    const STATE: usize = 13;
+    const LABEL: usize = 5;
+    let mut text = String::new();
+    let mut shown = 0;
+    for claim in claims {
+        let (name, style, why, label) = match claim.state(host) {
+            State::Shown => {
+                shown += 1;
+                ("shown", Verdict::Contained, String::new(), "")
+            }
+            State::NotYet { missing } => ("not yet", Verdict::Vacuous, missing, "open:"),
+            State::Unsupported { reason } => ("unsupported", Verdict::Unsupported, reason, "here:"),
+        };
+        let first = labelled(
+            0,
+            &format!("{:LABEL$}{name}", claim.id),
+            LABEL + STATE,
+            &claim.text,
+            width,
+        );
+        text.push_str(&first.replacen(name, &paint(verdict_style(style), name), 1));
+        let mut row = |label: &str, value: &str| {
+            if !value.is_empty() {
+                let value = format!("{label} {value}");
+                text.push_str(&paragraph(LABEL + STATE, &value, width));
+            }
+        };
+        let probes: Vec<&str> = claim.probes().iter().map(|probe| probe.id).collect();
+        row(label, &why);
+        row("probes:", &probes.join(", "));
+        // The files are for programs: a name is found, and fits a line.
+        let tests: Vec<&str> = claim
+            .tests
+            .iter()
+            .map(|test| test.rsplit("::").next().unwrap_or(test))
+            .collect();
+        row("tests:", &tests.join(", "));
+        let strategies: Vec<String> = claim.strategies.iter().map(describe::name).collect();
+        row("strategies:", &strategies.join(", "));
+    }
+    text.push_str(&format!("\n{shown} of {} claims shown.\n", claims.len()));
+    text
+}
+
+/// The same for programs.
+pub fn claims_json(claims: &[Claim], host: &Host) -> serde_json::Value {
+    let claims: Vec<_> = claims
+        .iter()
+        .map(|claim| {
+            let probes: Vec<_> = claim.probes().iter().map(|probe| probe.id).collect();
+            let mut row = json!({
+                "claim": claim.id,
+                "text": claim.text,
+                "probes": probes,
+                "tests": claim.tests,
+                "strategies": claim.strategies,
+            });
+            if let (Some(row), serde_json::Value::Object(state)) =
+                (row.as_object_mut(), json!(claim.state(host)))
+            {
+                row.extend(state);
+            }
+            row
+        })
+        .collect();
+    json!({ "schema": "escapology.claims/1", "claims": claims })
 }

@@ -108,8 +108,40 @@ pub struct ProbeResult {
     pub reason: String,
     /// What to change in the sandbox.
     pub remedy: String,
+    /// What a gate file says of it, where the verdict is `xfail` or `xpass`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<Expected>,
     /// The evidence.
     pub legs: Legs,
+}
+
+impl ProbeResult {
+    /// The verdict whatever a gate file expects.
+    pub fn observed(&self) -> Verdict {
+        self.expected
+            .as_ref()
+            .map_or(self.verdict, |expected| expected.observed)
+    }
+}
+
+/// A known gap: what a gate file expects of a result.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Expected {
+    /// The verdict that is expected.
+    pub verdict: Verdict,
+    /// The verdict without the gate file.
+    pub observed: Verdict,
+    /// Why it is known and borne.
+    pub reason: String,
+    /// The row of the source documents' claims that says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<String>,
+    /// Who takes care of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// The last day on which it is borne.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
 }
 
 /// The three legs of a probe.
@@ -229,6 +261,8 @@ impl Observation {
 pub enum Verdict {
     /// The canary was touched.
     Escaped,
+    /// A known gap that is gone: its entry in the gate file must go.
+    Xpass,
     /// The sandbox lacks a protection that it was asked for.
     Degraded,
     /// The harness could not work.
@@ -241,20 +275,24 @@ pub enum Verdict {
     Inconclusive,
     /// The machine lacks something that the probe needs; checked.
     Unsupported,
+    /// A known gap: what the gate file expects, with its reason.
+    Xfail,
     /// Attempted, clean, and the control touched its canary.
     Contained,
 }
 
 impl Verdict {
     /// All, worst first.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Escaped,
+        Self::Xpass,
         Self::Degraded,
         Self::Error,
         Self::OracleBroken,
         Self::Vacuous,
         Self::Inconclusive,
         Self::Unsupported,
+        Self::Xfail,
         Self::Contained,
     ];
 
@@ -262,12 +300,14 @@ impl Verdict {
     pub fn name(self) -> &'static str {
         match self {
             Self::Escaped => "escaped",
+            Self::Xpass => "xpass",
             Self::Degraded => "degraded",
             Self::Error => "error",
             Self::OracleBroken => "oracle-broken",
             Self::Vacuous => "vacuous",
             Self::Inconclusive => "inconclusive",
             Self::Unsupported => "unsupported",
+            Self::Xfail => "xfail",
             Self::Contained => "contained",
         }
     }
@@ -335,6 +375,9 @@ pub struct Summary {
 /// What a run means for a pipeline.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Gate {
+    /// The gate file with the expected results, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     /// The exit code: 0 green, 1 escape, 3 evidence missing, 4 harness failed.
     pub exit_code: u8,
     /// Why, one sentence each; empty where it is green.

@@ -369,6 +369,7 @@ impl<'a> Run<'a> {
             depth: judgement.depth,
             reason: judgement.reason,
             remedy: probe.probe.remedy.to_owned(),
+            expected: None,
             legs: Legs {
                 bare: control.bare,
                 only: control.only,

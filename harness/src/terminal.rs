@@ -35,10 +35,12 @@ pub fn width() -> usize {
 /// The colour of a verdict: green, red, or yellow for missing evidence.
 pub fn verdict_style(verdict: Verdict) -> Style {
     let colour = match verdict {
-        Verdict::Contained => AnsiColor::Green,
-        Verdict::Escaped | Verdict::Degraded | Verdict::Error | Verdict::OracleBroken => {
-            AnsiColor::Red
-        }
+        Verdict::Contained | Verdict::Xfail => AnsiColor::Green,
+        Verdict::Escaped
+        | Verdict::Xpass
+        | Verdict::Degraded
+        | Verdict::Error
+        | Verdict::OracleBroken => AnsiColor::Red,
         Verdict::Vacuous | Verdict::Inconclusive | Verdict::Unsupported => AnsiColor::Yellow,
     };
     let style = colour.on_default();

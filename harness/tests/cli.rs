@@ -32,6 +32,7 @@ fn wrong_usage_exits_2_and_says_why(#[case] arguments: &[&str], #[case] words: &
 
 #[rstest]
 #[case::list(&["list"], "fs-read-outside")]
+#[case::claims(&["list", "--claims"], "claims shown")]
 #[case::explain(&["explain", "fs-read-outside"], "escapology run --probe fs-read-outside")]
 #[case::schema(&["schema"], "\"$schema\"")]
 #[case::help_teaches_exit_codes(&["--help"], "evidence is missing")]
@@ -61,6 +62,19 @@ fn the_list_is_json_for_programs() {
         .collect();
     let known: Vec<&str> = probes::all().iter().map(|probe| probe.id).collect();
     assert_eq!(ids, known);
+}
+
+#[test]
+fn the_claims_are_json_for_programs() {
+    let output = escapology(&["list", "--claims", "--format", "json"]);
+    let list: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(list["schema"], "escapology.claims/1");
+    let claims = list["claims"].as_array().unwrap();
+    let row = |id| claims.iter().find(|claim| claim["claim"] == id).unwrap();
+    assert_eq!(row("M9")["state"], "not-yet");
+    assert_eq!(row("M9")["missing"], "nothing shows it");
+    assert_eq!(row("S3")["state"], "shown");
+    assert_eq!(row("S9")["probes"][0], "net-tcp-loopback");
 }
 
 #[test]

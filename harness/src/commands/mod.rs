@@ -8,9 +8,11 @@ pub mod sandboxes;
 
 use std::process::ExitCode;
 
+use sandbox_core::Host;
+
 use crate::cli::{Cli, Command, ExplainArgs, Format, ListArgs};
 use crate::select::{self, Nothing};
-use crate::{exit_code, explain, list, report, terminal};
+use crate::{claims, exit_code, explain, list, report, terminal};
 
 /// Why a subcommand could not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +87,13 @@ pub fn dispatch(cli: &Cli) -> Result<ExitCode, Error> {
 
 fn show_list(arguments: &ListArgs) -> Result<ExitCode, Error> {
     let width = terminal::width();
+    if arguments.claims {
+        let host = Host::survey();
+        return print(&match arguments.format {
+            Format::Text => list::claims(claims::all(), &host, width),
+            Format::Json => pretty(&list::claims_json(claims::all(), &host)),
+        });
+    }
     let text = match (arguments.sandboxes, arguments.format) {
         (false, Format::Text) => list::probes(probes::all(), width),
         (false, Format::Json) => pretty(&list::probes_json(probes::all())),

@@ -14,6 +14,7 @@ use crate::arena::{self, Request, Target};
 use crate::cli::{RunArgs, Verbosity};
 use crate::event::Event;
 use crate::gate::{self, Rules};
+use crate::gate_file::{self, Circumstances};
 use crate::model::{Ablation, Legs, ProbeResult, Report, SCHEMA, SandboxFacts, Verdict};
 use crate::progress::Progress;
 use crate::{catalog, guards, report, select};
@@ -27,23 +28,34 @@ pub fn run(arguments: &RunArgs, verbosity: Verbosity) -> Result<ExitCode, Error>
     let began = (SystemTime::now(), Instant::now());
     let probes = select::probes(&arguments.probes)?;
     let targets = targets(arguments)?;
+    let file = arguments.gate.as_deref().map(gate_file::read).transpose()?;
     let surveyed = Host::survey();
     let (host, obstacle) = doctor::facts(&surveyed);
-    let found = match obstacle {
+    let mut found = match obstacle {
         Some(obstacle) => Found::nothing(&probes, &targets, &obstacle),
         None => Found::by(arguments, &surveyed, &probes, targets, verbosity)?,
     };
+    let started = humantime::format_rfc3339_seconds(began.0).to_string();
+    let broken = file.as_ref().map_or_else(Vec::new, |file| {
+        let circumstances = Circumstances {
+            today: started.split('T').next().unwrap_or_default(),
+            kernel: &host.kernel,
+        };
+        gate_file::apply(file, &mut found.results, circumstances)
+    });
     let summary = gate::summarise(&found.sandboxes, &found.results);
     let gate = gate::gate(
         &summary,
         &Rules {
             allow_unsupported: arguments.allow_unsupported,
+            file: file.map(|file| file.name),
+            broken,
         },
     );
     let report = Report {
         schema: SCHEMA.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        started: humantime::format_rfc3339_seconds(began.0).to_string(),
+        started,
         duration_ms: u64::try_from(began.1.elapsed().as_millis()).unwrap_or(u64::MAX),
         host,
         sandboxes: found.sandboxes,
@@ -157,6 +169,7 @@ impl Found {
             depth: None,
             reason: format!("no arena can be made: {obstacle}"),
             remedy: probe.probe.remedy.to_owned(),
+            expected: None,
             legs: Legs {
                 bare: None,
                 only: Vec::new(),

@@ -5,7 +5,7 @@ use probes::wire::Record;
 
 use super::results::{refused_by, time};
 use crate::describe;
-use crate::model::{Leg, Observation, Outcome, ProbeResult, SandboxFacts};
+use crate::model::{Leg, Observation, Outcome, ProbeResult, SandboxFacts, Verdict};
 use crate::sanitise;
 use crate::terminal::{FAINT, labelled, paint, paragraph, verdict_style};
 
@@ -77,6 +77,40 @@ pub(super) fn other(results: &[&ProbeResult], width: usize) -> String {
         text.push_str(&labelled(4, "probes", LABEL, &names.join(", "), width));
     }
     text
+}
+
+/// Known gaps: a line each, with the reason that the gate file gives.
+pub(super) fn known(results: &[&ProbeResult], width: usize) -> String {
+    let label = results.iter().map(|result| result.probe.len() + 2).max();
+    let mut text = String::new();
+    for result in results {
+        let Some(expected) = &result.expected else {
+            continue;
+        };
+        let claim = expected.claim.as_ref().map(|claim| format!("{claim}: "));
+        let until = expected.until.as_ref().map(|day| format!(" (until {day})"));
+        let reason = format!(
+            "{}{}{}",
+            claim.unwrap_or_default(),
+            expected.reason,
+            until.unwrap_or_default()
+        );
+        let reason = sanitise::line(&reason, TEXT_MAX);
+        text.push_str(&labelled(
+            4,
+            &result.probe,
+            label.unwrap_or(0),
+            &reason,
+            width,
+        ));
+    }
+    match text.as_str() {
+        "" => text,
+        _ => {
+            let heading = paint(verdict_style(Verdict::Xfail), Verdict::Xfail.name());
+            format!("\n  {heading}  known gaps\n{text}")
+        }
+    }
 }
 
 fn title(result: &ProbeResult) -> String {

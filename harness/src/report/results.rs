@@ -56,7 +56,7 @@ fn row(result: &ProbeResult) -> Vec<String> {
             .depth
             .map_or_else(|| "-".to_owned(), |depth| depth.to_string()),
         product.map_or_else(|| "-".to_owned(), |leg| time(leg.micros)),
-        match result.verdict {
+        match result.observed() {
             Verdict::Escaped => "nothing".to_owned(),
             _ => product.map_or_else(|| "-".to_owned(), refused_by),
         },

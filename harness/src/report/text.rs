@@ -14,6 +14,10 @@ use crate::terminal::{FAINT, STRONG, TIE, hanging, labelled, paint, paragraph, v
 /// The longest name or command line that is shown.
 const NAME_MAX: usize = 200;
 
+/// The longest reason that stands behind the exit code; a rule of a gate file is
+/// a sentence, and has a line below it.
+const SHORT: usize = 40;
+
 /// The whole report, with colours.
 pub fn text(report: &Report, width: usize, verbosity: Verbosity) -> String {
     let mut text = heading(report);
@@ -65,8 +69,16 @@ fn of_sandbox(
     {
         text.push_str(&finding::escape(result, sandbox, width));
     }
+    let known: Vec<&ProbeResult> = results
+        .iter()
+        .copied()
+        .filter(|result| result.verdict == Verdict::Xfail)
+        .collect();
     for alike in alike(&results) {
         text.push_str(&finding::other(&alike, width));
+    }
+    if !verbosity.quiet {
+        text.push_str(&finding::known(&known, width));
     }
     if !verbosity.quiet {
         text.push('\n');
@@ -93,7 +105,10 @@ fn of_sandbox(
 fn alike<'a>(results: &[&'a ProbeResult]) -> Vec<Vec<&'a ProbeResult>> {
     let mut groups: Vec<Vec<&ProbeResult>> = Vec::new();
     for &result in results {
-        if matches!(result.verdict, Verdict::Escaped | Verdict::Contained) {
+        if matches!(
+            result.verdict,
+            Verdict::Escaped | Verdict::Xfail | Verdict::Contained
+        ) {
             continue;
         }
         let same = |group: &&mut Vec<&ProbeResult>| {
@@ -151,6 +166,9 @@ fn summary(report: &Report, width: usize, verbosity: Verbosity) -> String {
     let line = format!("{total} results in {time}: {counts}");
     text.push_str(&hanging(0, &line, width));
     text.push_str(&hanging(0, &exit(report), width));
+    for reason in reasons(report, |reason| reason.len() > SHORT) {
+        text.push_str(&hanging(2, &reason, width));
+    }
     text
 }
 
@@ -163,16 +181,22 @@ fn exit(report: &Report) -> String {
         _ => Verdict::Escaped,
     });
     let first = paint(style, &format!("exit code {code}: {meaning}"));
-    let reasons: Vec<String> = report
-        .gate
-        .reasons
-        .iter()
-        .map(|reason| sanitise::line(reason, NAME_MAX).replace(' ', &TIE.to_string()))
-        .collect();
+    let reasons = reasons(report, |reason| reason.len() <= SHORT);
     match reasons.as_slice() {
         [] => first,
-        reasons => format!("{first} ({})", reasons.join("; ")),
+        reasons => {
+            let reasons = reasons.join("; ").replace(' ', &TIE.to_string());
+            format!("{first} ({})", reasons.replace(&format!(";{TIE}"), "; "))
+        }
     }
+}
+
+/// Those of the gate's reasons, made safe to show.
+fn reasons(report: &Report, wanted: impl Fn(&str) -> bool) -> Vec<String> {
+    let reasons = report.gate.reasons.iter().filter(|reason| wanted(reason));
+    reasons
+        .map(|reason| sanitise::line(reason, NAME_MAX))
+        .collect()
 }
 
 /// `2 escaped, 1 vacuous, 30 contained`.
