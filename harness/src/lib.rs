@@ -30,3 +30,4 @@ mod sys;
 pub mod table;
 pub mod terminal;
 pub mod toml_error;
+pub mod verdict;

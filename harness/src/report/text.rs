@@ -174,7 +174,7 @@ fn summary(report: &Report, width: usize, verbosity: Verbosity) -> String {
 
 fn exit(report: &Report) -> String {
     let code = report.gate.exit_code;
-    let meaning = exit_code::meaning(code);
+    let meaning = meaning(report);
     let style = verdict_style(match code {
         exit_code::GREEN => Verdict::Contained,
         exit_code::EVIDENCE_MISSING => Verdict::Vacuous,
@@ -188,6 +188,18 @@ fn exit(report: &Report) -> String {
             let reasons = reasons.join("; ").replace(' ', &TIE.to_string());
             format!("{first} ({})", reasons.replace(&format!(";{TIE}"), "; "))
         }
+    }
+}
+
+/// What the exit code says, in words, as far as a gate file changes that.
+fn meaning(report: &Report) -> &'static str {
+    let any = |verdict| report.summary.verdicts.contains_key(&verdict);
+    match report.gate.exit_code {
+        exit_code::GREEN if any(Verdict::Xfail) => "every attempt was contained, or is a known gap",
+        exit_code::ESCAPED if !any(Verdict::Escaped) && !any(Verdict::Degraded) => {
+            "the gate file does not hold any more"
+        }
+        code => exit_code::meaning(code),
     }
 }
 
