@@ -1,11 +1,14 @@
 //! A cgroup of a sandbox's own (cgroups(7), version 2).
 
 use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::error::{Error, Result};
 use crate::stage::Stage;
@@ -29,9 +32,17 @@ impl CgroupDirectory {
                 &std::io::Error::from_raw_os_error(libc::ENOENT),
             ));
         }
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = parent.join(format!("escapology-{}-{number}", std::process::id()));
-        std::fs::create_dir(&path).map_err(|error| failed(&path, &error))?;
+        let path = loop {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let path = parent.join(format!("escapology-{}-{number}", std::process::id()));
+            match std::fs::create_dir(&path) {
+                Ok(()) => break path,
+                // Of a launcher with this pid in another pid namespace, or of
+                // one that was killed.
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(failed(&path, &error)),
+            }
+        };
         let open = || -> std::io::Result<(File, File)> {
             Ok((
                 File::open(&path)?,
@@ -75,15 +86,47 @@ impl CgroupDirectory {
 
 impl Drop for CgroupDirectory {
     fn drop(&mut self) {
-        // Busy while the last process is still on its way out of it.
         let _ = self.kill();
-        for _ in 0..1000 {
-            match std::fs::remove_dir(&self.path) {
-                Err(error) if error.raw_os_error() == Some(libc::EBUSY) => std::thread::yield_now(),
-                _ => return,
+        // Busy while the last process is still on its way out of it.
+        let _ = self.await_empty();
+        let _ = remove(&self.path);
+    }
+}
+
+/// How long the killed may take to leave a cgroup before it is left behind.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl CgroupDirectory {
+    /// Waits for `populated 0` in cgroup.events, whose changes poll(2) tells.
+    fn await_empty(&self) -> std::io::Result<()> {
+        let until = Instant::now() + PATIENCE;
+        let mut events = File::open(self.path.join("cgroup.events"))?;
+        loop {
+            let mut text = String::new();
+            events.rewind()?;
+            events.read_to_string(&mut text)?;
+            let left = until.saturating_duration_since(Instant::now());
+            if text.lines().any(|line| line == "populated 0") || left.is_zero() {
+                return Ok(());
+            }
+            let mut ready = [PollFd::new(events.as_fd(), PollFlags::POLLPRI)];
+            let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+            match poll(&mut ready, timeout) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno.into()),
             }
         }
     }
+}
+
+/// Removes it and those that were made below it.
+fn remove(path: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(path)?.flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove(&entry.path())?;
+        }
+    }
+    std::fs::remove_dir(path)
 }
 
 fn errno(error: &std::io::Error) -> Errno {

@@ -9,8 +9,8 @@ use nix::unistd::Pid;
 
 use crate::cgroup::CgroupDirectory;
 use crate::error::{Error, Result};
-use crate::launch::{Farewell, Launched, receive_farewell, release};
-use crate::spec::{Degraded, Namespace, Session, Spec};
+use crate::launch::{Farewell, Heard, Launched, hear, release};
+use crate::spec::{Degraded, Namespace, Spec};
 use crate::stage::Stage;
 use crate::sys::process::{self, Wait};
 
@@ -60,6 +60,29 @@ impl std::fmt::Display for Exit {
     }
 }
 
+/// What has become of a sandbox; the same however often it is asked for.
+#[derive(Clone, Copy, Debug)]
+enum Outcome {
+    Exited(Exit),
+    /// Before the program had taken over.
+    Lost(Exit),
+    /// It has ended, and nobody can tell how.
+    Unknown(&'static str, Errno),
+}
+
+impl Outcome {
+    fn tell(self) -> Result<Exit> {
+        match self {
+            Self::Exited(exit) => Ok(exit),
+            Self::Lost(exit) => Err(Error::Lost {
+                stage: Stage::Exec,
+                exit,
+            }),
+            Self::Unknown(action, errno) => Err(Error::Child { action, errno }),
+        }
+    }
+}
+
 /// How long each stage of the launch took.
 #[derive(Clone, Debug, Default)]
 pub struct Timings {
@@ -93,7 +116,7 @@ pub struct Child {
     leads_group: bool,
     pid_namespace: bool,
     degraded: Vec<Degraded>,
-    ended: Option<(Exit, Usage)>,
+    ended: Option<(Outcome, Usage)>,
 }
 
 impl Child {
@@ -101,6 +124,7 @@ impl Child {
         launched: Launched,
         cgroup: Option<CgroupDirectory>,
         spec: &Spec,
+        leads_group: bool,
         degraded: Vec<Degraded>,
     ) -> Self {
         Self {
@@ -109,7 +133,7 @@ impl Child {
             deadline: spec
                 .deadline
                 .and_then(|deadline| Instant::now().checked_add(deadline)),
-            leads_group: spec.session == Session::New,
+            leads_group,
             pid_namespace: spec.has(Namespace::Pid),
             degraded,
             ended: None,
@@ -163,7 +187,8 @@ impl Child {
     ///
     /// # Errors
     /// [`Error::Lost`] where the program's process was killed before it had
-    /// executed the program; [`Error::Child`] where the kernel refuses to tell.
+    /// executed the program; [`Error::Child`] where nobody can tell how it ended:
+    /// pid 1 failed, or something else in this process reaped it.
     pub fn wait(&mut self) -> Result<Exit> {
         loop {
             if let Some(exit) = self.wait_timeout(Duration::MAX)? {
@@ -179,19 +204,31 @@ impl Child {
     pub fn wait_timeout(&mut self, timeout: Duration) -> Result<Option<Exit>> {
         let until = Instant::now().checked_add(timeout);
         loop {
-            if let Some((exit, _)) = self.ended {
-                return Ok(Some(exit));
+            if let Some((outcome, _)) = self.ended {
+                return outcome.tell().map(Some);
             }
             if let Some(farewell) = self.farewell()? {
-                return self.finish_after(farewell).map(Some);
+                self.finish_after(farewell)?;
+                continue;
             }
-            if let Some(ended) = self.peek()? {
-                return self.finish(ended).map(Some);
+            match self.peek() {
+                Ok(None) | Err(Errno::EINTR) => {}
+                Ok(Some(ended)) => {
+                    self.finish(ended)?;
+                    continue;
+                }
+                Err(errno) => {
+                    // SIGCHLD is ignored in this process, or something in it
+                    // waits for any child.
+                    let lost = Outcome::Unknown("wait for the sandbox", errno);
+                    self.settle(lost, Usage::default());
+                    continue;
+                }
             }
             let now = Instant::now();
             if self.deadline.is_some_and(|deadline| now >= deadline) {
                 self.kill()?;
-                self.reap(Some(Exit::TimedOut))?;
+                self.reap(Outcome::Exited(Exit::TimedOut))?;
                 continue;
             }
             if until.is_some_and(|until| now >= until) {
@@ -239,98 +276,103 @@ impl Child {
 
     /// Only while the leader is not reaped: until then its number is its own.
     fn kill_group(&self) {
-        if self.leads_group && !self.pid_namespace {
+        if self.leads_group && !self.pid_namespace && self.peek().is_ok() {
             let _ = nix::sys::signal::killpg(self.launched.pid, nix::sys::signal::Signal::SIGKILL);
         }
     }
 
-    fn farewell(&self) -> Result<Option<Farewell>> {
+    fn farewell(&mut self) -> Result<Option<Farewell>> {
         let Some(leash) = &self.launched.leash else {
             return Ok(None);
         };
-        receive_farewell(leash.as_fd()).map_err(|errno| Error::Child {
-            action: "hear from pid 1",
-            errno,
-        })
+        match hear(leash.as_fd()) {
+            Ok(Heard::Farewell(farewell)) => Ok(Some(farewell)),
+            Ok(Heard::Nothing) => Ok(None),
+            Ok(Heard::HungUp) => {
+                // Readable for ever from here on, while pid 1 may take its time
+                // to end with all that is in its namespace.
+                self.launched.leash = None;
+                Ok(None)
+            }
+            Err(errno) => Err(Error::Child {
+                action: "hear from pid 1",
+                errno,
+            }),
+        }
     }
 
     /// The direct child's end, without reaping it.
-    fn peek(&self) -> Result<Option<process::Ended>> {
+    fn peek(&self) -> nix::Result<Option<process::Ended>> {
         process::wait(
             Wait::Pidfd(self.launched.pidfd.as_fd()),
             libc::WNOHANG | libc::WNOWAIT,
             None,
         )
-        .map_err(|errno| Error::Child {
-            action: "wait for the sandbox",
-            errno,
-        })
     }
 
     /// Pid 1 has told how the program ended.
-    fn finish_after(&mut self, farewell: Farewell) -> Result<Exit> {
+    fn finish_after(&mut self, farewell: Farewell) -> Result<()> {
         let exit = Exit::from_wait(farewell.code, farewell.status);
         let executed = farewell.code == libc::CLD_EXITED || has_executed(self.launched.program);
         if let Some(leash) = self.launched.leash.take() {
             release(leash.as_fd());
             // Closed only after the release: pid 1 takes either for leave to go.
         }
-        self.reap(Some(exit))?;
-        if executed {
-            Ok(exit)
+        self.reap(if executed {
+            Outcome::Exited(exit)
         } else {
-            Err(Error::Lost {
-                stage: Stage::Exec,
-                exit,
-            })
-        }
+            Outcome::Lost(exit)
+        })
     }
 
     /// The direct child has ended by itself: the program, or a pid 1 of ours
     /// that was killed.
-    fn finish(&mut self, ended: process::Ended) -> Result<Exit> {
+    fn finish(&mut self, ended: process::Ended) -> Result<()> {
+        // Pid 1 says it before it ends.
         if let Some(farewell) = self.farewell()? {
             return self.finish_after(farewell);
         }
         let exit = Exit::from_wait(ended.code, ended.status);
         let is_program = self.launched.pid == self.launched.program;
-        let executed =
-            !is_program || ended.code == libc::CLD_EXITED || has_executed(self.launched.pid);
-        self.reap(None)?;
-        if executed {
-            Ok(exit)
-        } else {
-            Err(Error::Lost {
-                stage: Stage::Exec,
-                exit,
-            })
-        }
+        let left = ended.code == libc::CLD_EXITED;
+        self.reap(match (is_program, left) {
+            // It never leaves by itself without a word.
+            (false, true) => Outcome::Unknown("hear how the program ended", Errno::EPIPE),
+            (true, false) if !has_executed(self.launched.pid) => Outcome::Lost(exit),
+            _ => Outcome::Exited(exit),
+        })
     }
 
     /// Tears down what is left and reaps the direct child.
-    fn reap(&mut self, exit: Option<Exit>) -> Result<()> {
+    fn reap(&mut self, outcome: Outcome) -> Result<()> {
         self.kill_group();
-        let failed = |errno| Error::Child {
-            action: "reap the sandbox",
-            errno,
-        };
         let mut usage = process::no_usage();
-        let ended = loop {
+        loop {
             match process::wait(
                 Wait::Pidfd(self.launched.pidfd.as_fd()),
                 0,
                 Some(&mut usage),
             ) {
-                Ok(Some(ended)) => break ended,
+                // Reaped elsewhere, between the look and this.
+                Ok(Some(_)) | Err(Errno::ECHILD) => break,
                 Ok(None) | Err(Errno::EINTR) => {}
-                Err(errno) => return Err(failed(errno)),
+                Err(errno) => {
+                    return Err(Error::Child {
+                        action: "reap the sandbox",
+                        errno,
+                    });
+                }
             }
-        };
-        let exit = exit.unwrap_or_else(|| Exit::from_wait(ended.code, ended.status));
-        self.ended = Some((exit, Usage::from(&usage)));
+        }
+        self.settle(outcome, Usage::from(&usage));
+        Ok(())
+    }
+
+    fn settle(&mut self, outcome: Outcome, usage: Usage) {
+        self.ended = Some((outcome, usage));
+        self.launched.leash = None;
         // Kills what the cgroup still holds and removes it.
         self.cgroup = None;
-        Ok(())
     }
 
     fn sleep(&self, now: Instant, until: Option<Instant>) -> Result<()> {
@@ -356,16 +398,22 @@ impl Child {
 }
 
 impl AsFd for Child {
-    /// The direct child's pidfd: readable once it has ended.
+    /// Readable once there is an end to [wait](Child::wait) for; for poll(2)
+    /// and nothing else. Ask for it anew before each poll.
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.launched.pidfd.as_fd()
+        // A pid 1 of ours ends only when it has been waited for.
+        self.launched
+            .leash
+            .as_ref()
+            .unwrap_or(&self.launched.pidfd)
+            .as_fd()
     }
 }
 
 impl Drop for Child {
     fn drop(&mut self) {
         if self.ended.is_none() && self.kill().is_ok() {
-            let _ = self.reap(None);
+            let _ = self.reap(Outcome::Exited(Exit::TimedOut));
         }
     }
 }

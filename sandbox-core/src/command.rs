@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::launch;
 use crate::plan::{Plan, Program, Request, c_string};
-use crate::spec::{Degraded, Sandbox};
+use crate::spec::{Degraded, Sandbox, Session};
 use crate::stage::Stage;
 
 /// Where a standard stream of the program comes from.
@@ -216,7 +216,9 @@ impl<'a> Command<'a> {
             .map(|cgroup| CgroupDirectory::new(&cgroup.parent))
             .transpose()?;
         let launched = launch::launch(&mut plan, cgroup.as_ref())?;
-        Ok(Child::new(launched, cgroup, spec, degraded))
+        let leads_group = spec.session == Session::New
+            || self.process_group.is_some_and(|group| group.as_raw() == 0);
+        Ok(Child::new(launched, cgroup, spec, leads_group, degraded))
     }
 
     fn null_device(&self) -> Result<Option<OwnedFd>> {

@@ -15,6 +15,9 @@ use crate::canary::Output;
 /// How much of what is printed is kept; the rest is read and dropped.
 const PRINTED_MAX: usize = 256 << 10;
 
+/// How many buffers are read at a time.
+const READS_MAX: usize = 64;
+
 /// How long a survivor has to show itself after the teardown, where its end
 /// does not show first. Beats come every 25 ms.
 const SURVIVOR: Duration = Duration::from_secs(2);
@@ -162,7 +165,12 @@ impl Streams {
 impl Stream {
     fn read(&mut self, mut each: impl FnMut(&[u8])) -> io::Result<()> {
         let mut buffer = [0; 16 << 10];
-        while let Some(file) = &mut self.file {
+        // Bounded: a writer that is always faster must not keep the deadline
+        // from being looked at.
+        for _ in 0..READS_MAX {
+            let Some(file) = &mut self.file else {
+                return Ok(());
+            };
             match file.read(&mut buffer) {
                 Ok(0) => self.file = None,
                 Ok(length) => {

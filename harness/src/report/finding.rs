@@ -53,17 +53,28 @@ fn stops(result: &ProbeResult, sandbox: &SandboxFacts) -> Vec<String> {
         .collect()
 }
 
-/// A verdict that is neither an escape nor green: why, and the launcher's words.
-pub(super) fn other(result: &ProbeResult, width: usize) -> String {
-    let mut text = title(result);
-    text.push_str(&paragraph(
-        4,
-        &sanitise::line(&result.reason, TEXT_MAX),
-        width,
-    ));
-    let printed = result.legs.product.as_ref().map(|leg| leg.output.as_str());
+/// Results that are neither an escape nor green and have the same reason: why,
+/// and the launcher's words.
+pub(super) fn other(results: &[&ProbeResult], width: usize) -> String {
+    let Some((first, rest)) = results.split_first() else {
+        return String::new();
+    };
+    let mut text = match rest.len() {
+        0 => title(first),
+        others => {
+            let verdict = paint(verdict_style(first.verdict), first.verdict.name());
+            format!("\n  {verdict}  {} probes\n", others + 1)
+        }
+    };
+    let reason = sanitise::line(&first.reason, TEXT_MAX);
+    text.push_str(&paragraph(4, &reason, width));
+    let printed = first.legs.product.as_ref().map(|leg| leg.output.as_str());
     for line in sanitise::tail(printed.unwrap_or_default(), OUTPUT_LINES, OUTPUT_MAX) {
         text.push_str(&labelled(4, "output", LABEL, &line, width));
+    }
+    if !rest.is_empty() {
+        let names: Vec<&str> = results.iter().map(|result| result.probe.as_str()).collect();
+        text.push_str(&labelled(4, "probes", LABEL, &names.join(", "), width));
     }
     text
 }

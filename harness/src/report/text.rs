@@ -59,12 +59,14 @@ fn of_sandbox(
     }
     // Worst verdict first, and of escapes the one that proves most.
     results.sort_by_key(|result| (result.verdict, std::cmp::Reverse(result.proof)));
-    for result in &results {
-        match result.verdict {
-            Verdict::Contained => {}
-            Verdict::Escaped => text.push_str(&finding::escape(result, sandbox, width)),
-            _ => text.push_str(&finding::other(result, width)),
-        }
+    for result in results
+        .iter()
+        .filter(|result| result.verdict == Verdict::Escaped)
+    {
+        text.push_str(&finding::escape(result, sandbox, width));
+    }
+    for alike in alike(&results) {
+        text.push_str(&finding::other(&alike, width));
     }
     if !verbosity.quiet {
         text.push('\n');
@@ -84,6 +86,27 @@ fn of_sandbox(
         text.push_str(&hanging(2, &line, width));
     }
     text
+}
+
+/// What is neither an escape nor green, put together where the reason is the
+/// same: a launcher that does not start fails every probe alike.
+fn alike<'a>(results: &[&'a ProbeResult]) -> Vec<Vec<&'a ProbeResult>> {
+    let mut groups: Vec<Vec<&ProbeResult>> = Vec::new();
+    for &result in results {
+        if matches!(result.verdict, Verdict::Escaped | Verdict::Contained) {
+            continue;
+        }
+        let same = |group: &&mut Vec<&ProbeResult>| {
+            group.first().is_some_and(|first| {
+                first.verdict == result.verdict && first.reason == result.reason
+            })
+        };
+        match groups.iter_mut().find(same) {
+            Some(group) => group.push(result),
+            None => groups.push(vec![result]),
+        }
+    }
+    groups
 }
 
 fn about(sandbox: &SandboxFacts, width: usize) -> String {

@@ -18,7 +18,7 @@ use crate::spec::{
     Capabilities, Capability, Cgroup, Descriptors, Enter, Guard, IdRange, Ids, Keyring, Mount,
     Namespace, Root, Spec, TimeOffsets,
 };
-use crate::sys::{caps, fd, mount, process};
+use crate::sys::{caps, mount, process};
 
 /// Whether something can be had.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -235,14 +235,10 @@ impl Host {
             ..bare()
         });
         self.add("close_range", Some(Guard::Descriptors), state);
-        // A number that is never open: only whether the call exists is asked.
-        let state = match fd::close_range(u32::MAX, u32::MAX) {
-            Ok(()) => rehearse(Spec {
-                no_new_privs: true,
-                ..bare()
-            }),
-            Err(errno) => reason::missing(format!("close_range: {errno}"), "Linux 5.9 or newer"),
-        };
+        let state = rehearse(Spec {
+            no_new_privs: true,
+            ..bare()
+        });
         self.add("no_new_privs", Some(Guard::NoNewPrivs), state);
         let state = match cgroup::delegated() {
             Ok(parent) => match rehearse(Spec {

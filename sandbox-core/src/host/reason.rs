@@ -7,7 +7,7 @@ use nix::unistd::{Uid, User, getuid};
 
 use super::State;
 use crate::error::Error;
-use crate::spec::Namespace;
+use crate::spec::{Capability, Namespace};
 use crate::stage::Stage;
 
 pub(super) fn missing(reason: String, remedy: &str) -> State {
@@ -31,6 +31,7 @@ pub(super) fn explain(error: &Error, namespaces: &BTreeSet<Namespace>) -> State 
             "CONFIG_NAMESPACES, CONFIG_USER_NS, CONFIG_PID_NS, CONFIG_NET_NS, CONFIG_TIME_NS …".to_owned(),
         ),
         (Some(Stage::Clone), Some(Errno::EPERM)) if user => forbidden(),
+        (Some(Stage::Clone), Some(Errno::EPERM)) if super::has_capability(Capability::SysAdmin) => refused(),
         (Some(Stage::Clone), Some(Errno::EPERM)) => {
             ("making a namespace needs CAP_SYS_ADMIN, or a user namespace with it".to_owned(), String::new())
         }
@@ -99,6 +100,11 @@ fn forbidden() -> (String, String) {
             "enter the root by pivot_root instead".to_owned(),
         );
     }
+    refused()
+}
+
+/// Refused without a rule of the kernel's own.
+fn refused() -> (String, String) {
     if filtered() {
         return (
             "a seccomp filter answers, as Docker's default one does".to_owned(),
@@ -127,10 +133,10 @@ fn chrooted() -> bool {
         .is_ok_and(|infos| infos.iter().all(|info| info.mount_point.as_os_str() != "/"))
 }
 
+/// Whether the calling thread, which launches, has a seccomp filter.
 fn filtered() -> bool {
-    procfs::process::Process::myself()
-        .and_then(|process| process.status())
-        .is_ok_and(|status| status.seccomp == Some(2))
+    std::fs::read_to_string("/proc/thread-self/status")
+        .is_ok_and(|status| status.lines().any(|line| line == "Seccomp:\t2"))
 }
 
 /// The first id of the calling user's first range in /etc/subuid or /etc/subgid.

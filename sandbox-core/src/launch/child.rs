@@ -4,16 +4,19 @@
 //! pthread. Everything it needs is in the plan; `tests/no_alloc_after_clone.rs`
 //! holds it to that.
 
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::resource::setrlimit;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, socket};
-use nix::sys::stat::{Mode, mkdirat};
-use nix::unistd::{Pid, chdir, chroot, fchdir, pivot_root, setpgid, setsid, symlinkat, write};
+use nix::sys::stat::{Mode, mkdirat, umask};
+use nix::unistd::{
+    Pid, chdir, chroot, close, fchdir, pivot_root, setpgid, setsid, symlinkat, write,
+};
 
 use super::init;
 use super::report::Report;
@@ -29,6 +32,8 @@ pub(super) struct Inheritance<'a> {
     pub(super) report: RawFd,
     /// Pid 1's end of its socket to the parent, where there is a pid 1 of ours.
     pub(super) leash: Option<RawFd>,
+    /// Readable once the launcher has ended, where that matters.
+    pub(super) launcher: Option<RawFd>,
     /// The cgroup's `cgroup.procs`, where clone could not place the child in it.
     pub(super) cgroup_procs: Option<RawFd>,
     /// Whether the old clone(2) was used, which does less.
@@ -86,6 +91,9 @@ impl Child<'_> {
         if let Some(procs) = self.inheritance.cgroup_procs.and_then(fd::borrow) {
             write(procs, b"0")?;
         }
+        if self.plan.flags & u64::from(libc::CLONE_NEWCGROUP.unsigned_abs()) != 0 {
+            unshare(CloneFlags::CLONE_NEWCGROUP)?;
+        }
         if self.plan.flags & crate::sys::clone::NEWTIME != 0 {
             unshare_time()?;
             enter_time()?;
@@ -102,8 +110,8 @@ impl Child<'_> {
             .ok_or(Errno::EBADF)
     }
 
-    fn fill(&mut self, slot: usize, descriptor: RawFd) -> nix::Result<()> {
-        *self.plan.slots.get_mut(slot).ok_or(Errno::EBADF)? = descriptor;
+    fn fill(&mut self, slot: usize, descriptor: OwnedFd) -> nix::Result<()> {
+        *self.plan.slots.get_mut(slot).ok_or(Errno::EBADF)? = descriptor.into_raw_fd();
         Ok(())
     }
 
@@ -111,10 +119,9 @@ impl Child<'_> {
         fd::borrow(self.root).ok_or(Errno::EBADF)
     }
 
-    /// Opens a place in the new root; the caller lets the number leak, since
-    /// all of them go at exec or, in pid 1, at once.
-    fn inside(&self, path: &std::ffi::CStr) -> nix::Result<BorrowedFd<'static>> {
-        fd::borrow(mounts::open_in_root(self.root()?, path)?).ok_or(Errno::EBADF)
+    /// Opens a place in the new root.
+    fn inside(&self, path: &std::ffi::CStr) -> nix::Result<OwnedFd> {
+        mounts::open_in_root(self.root()?, path)
     }
 
     fn step(&mut self, index: usize) -> nix::Result<()> {
@@ -148,7 +155,7 @@ impl Child<'_> {
                     SockFlag::SOCK_CLOEXEC,
                     None,
                 )?;
-                net::bring_up_loopback(std::os::fd::AsFd::as_fd(&socket))
+                net::bring_up_loopback(socket.as_fd())
             }
             Step::UnshareTime => unshare_time(),
             Step::EnterTime => enter_time(),
@@ -169,11 +176,7 @@ impl Child<'_> {
                 let tree = mounts::open_tree(source)?;
                 if attributes != 0 {
                     // Private too: a copy would go on sharing mount events.
-                    mounts::set_attributes(
-                        fd::borrow(tree).ok_or(Errno::EBADF)?,
-                        attributes,
-                        true,
-                    )?;
+                    mounts::set_attributes(tree.as_fd(), attributes, true)?;
                 }
                 self.fill(slot, tree)
             }
@@ -184,7 +187,8 @@ impl Child<'_> {
                 slot,
             } => {
                 let (slot, attributes) = (*slot, *attributes);
-                let context = fd::borrow(mounts::open_filesystem(kind)?).ok_or(Errno::EBADF)?;
+                let context = mounts::open_filesystem(kind)?;
+                let context = context.as_fd();
                 if let Some(size) = size {
                     mounts::configure(context, c"size", size)?;
                 }
@@ -202,24 +206,24 @@ impl Child<'_> {
                     Mode::empty(),
                 )?;
                 let tree = self.slot(*slot)?;
-                mounts::attach(tree, std::os::fd::AsFd::as_fd(&at))?;
+                mounts::attach(tree, at.as_fd())?;
                 self.root = tree.as_raw_fd();
                 Ok(())
             }
             Step::OpenRoot => {
-                self.root = std::os::fd::IntoRawFd::into_raw_fd(open(
-                    c"/",
-                    OFlag::O_PATH | OFlag::O_CLOEXEC,
-                    Mode::empty(),
-                )?);
+                let root = open(c"/", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
+                self.root = root.into_raw_fd();
                 Ok(())
             }
             Step::MakeDirectory { parent, name, .. } => {
+                // Whatever the launcher's mask: another user id must get through.
+                let before = umask(Mode::empty());
                 let made = mkdirat(
                     self.inside(parent)?,
                     name.as_c_str(),
                     Mode::from_bits_truncate(0o755),
                 );
+                umask(before);
                 if made == Err(Errno::EEXIST) {
                     Ok(())
                 } else {
@@ -240,9 +244,11 @@ impl Child<'_> {
                 symlinkat(to.as_c_str(), self.inside(parent)?, name.as_c_str())
             }
             Step::Attach { slot, target } => {
-                mounts::attach(self.slot(*slot)?, self.inside(target)?)
+                let tree = self.slot(*slot)?;
+                mounts::attach(tree, self.inside(target)?.as_fd())?;
+                close(tree.as_raw_fd())
             }
-            Step::Remount { target, flags } => remount(self.inside(target)?, *flags),
+            Step::Remount { target, flags } => remount(self.inside(target)?.as_fd(), *flags),
             Step::SealRoot => mounts::set_attributes(self.root()?, mounts::ATTR_RDONLY, false),
             Step::SealRootByRemount => remount(
                 self.root()?,
@@ -252,24 +258,24 @@ impl Child<'_> {
                     | MsFlags::MS_NOSUID
                     | MsFlags::MS_NODEV,
             ),
-            Step::PivotRoot => {
-                let before = working_directory()?;
+            Step::PivotRoot { keep_directory } => {
+                let before = working_directory(*keep_directory)?;
                 fchdir(self.root()?)?;
                 // Puts the old root on top of the new one's mount point "/",
                 // where the unmount finds it: no directory for it is needed.
                 pivot_root(c".", c".")?;
                 umount2(c".", MntFlags::MNT_DETACH)?;
-                fchdir(before)
+                before.map_or(Ok(()), fchdir)
             }
-            Step::ChrootToRoot => {
-                let before = working_directory()?;
+            Step::ChrootToRoot { keep_directory } => {
+                let before = working_directory(*keep_directory)?;
                 fchdir(self.root()?)?;
                 chroot(c".")?;
-                fchdir(before)
+                before.map_or(Ok(()), fchdir)
             }
             Step::Chroot(path) => chroot(path.as_c_str()),
             Step::ChangeDirectory(path) => chdir(path.as_c_str()),
-            Step::Fork => self.fork(),
+            Step::Fork => self.fork(index),
             Step::PlaceDescriptors => self.place_descriptors(),
             Step::Limit {
                 resource, value, ..
@@ -293,43 +299,63 @@ impl Child<'_> {
     }
 
     fn await_parent(&self) -> nix::Result<()> {
+        let report = fd::borrow(self.inheritance.report).ok_or(Errno::EBADF)?;
+        let launcher = self.inheritance.launcher.and_then(fd::borrow);
+        let mut ready = [
+            PollFd::new(report, PollFlags::POLLIN),
+            PollFd::new(launcher.unwrap_or(report), PollFlags::POLLIN),
+        ];
+        while poll(&mut ready, PollTimeout::NONE) == Err(Errno::EINTR) {}
         let mut byte = [0_u8];
-        match recv(self.inheritance.report, &mut byte, MsgFlags::empty())? {
-            1 => Ok(()),
-            // The parent has gone, or could not write the maps.
+        match recv(report.as_raw_fd(), &mut byte, MsgFlags::MSG_DONTWAIT) {
+            Ok(1) => Ok(()),
+            // The parent has gone.
             _ => Err(Errno::ECANCELED),
         }
     }
 
-    /// PDEATHSIG alone is no guarantee: it does nothing if the parent has gone
-    /// already, which the report socket's other end then shows.
+    /// The signal alone is no guarantee: nothing raises it if the parent has
+    /// gone already.
     fn tie_to_parent(&self) -> nix::Result<()> {
         nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
-        let mut byte = [0_u8];
-        match recv(
-            self.inheritance.report,
-            &mut byte,
-            MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_PEEK,
-        ) {
-            Ok(0) => exec::exit(1),
-            _ => Ok(()),
+        let launcher = self.inheritance.launcher.and_then(fd::borrow);
+        let mut ready = [PollFd::new(
+            launcher.ok_or(Errno::EBADF)?,
+            PollFlags::POLLIN,
+        )];
+        match poll(&mut ready, PollTimeout::ZERO)? {
+            0 => Ok(()),
+            _ => exec::exit(1),
         }
     }
 
-    fn fork(&mut self) -> nix::Result<()> {
+    fn fork(&mut self, index: usize) -> nix::Result<()> {
         let leash = self.inheritance.leash.ok_or(Errno::EBADF)?;
-        match crate::sys::clone::fork()? {
-            // The program's process needs no parent-death signal: pid 1's end is its own.
-            0 => Ok(()),
-            program => init::run(program, leash),
+        // Before there is a program that could trace pid 1; exec undoes it there.
+        nix::sys::prctl::set_dumpable(false)?;
+        // Where the launcher ignores it, nobody's end could be waited for.
+        signal::reset(libc::SIGCHLD)?;
+        let program = match crate::sys::clone::fork()? {
+            // It needs no parent-death signal: pid 1's end is its own.
+            0 => return Ok(()),
+            program => program,
+        };
+        let launcher = self
+            .inheritance
+            .launcher
+            .filter(|_| self.plan.die_with_parent);
+        match init::Init::new(program, leash, launcher) {
+            Ok(init) => init.run(),
+            Err((stage, errno)) => self.fail(stage, index, errno),
         }
     }
 
     fn place_descriptors(&mut self) -> nix::Result<()> {
         let floor = self.plan.descriptors.floor;
         self.inheritance.report = fd::duplicate_above(self.inheritance.report, floor)?;
-        if let Some(file) = self.plan.executable {
-            self.plan.executable = Some(fd::duplicate_above(file, floor)?);
+        let own = [&mut self.plan.executable, &mut self.inheritance.launcher];
+        for number in own.into_iter().flatten() {
+            *number = fd::duplicate_above(*number, floor)?;
         }
         // All copies first, so that no source is overwritten before its turn.
         for (source, _) in &mut self.plan.descriptors.moves {
@@ -341,20 +367,15 @@ impl Child<'_> {
         let Some(keep) = &self.plan.descriptors.keep else {
             return Ok(());
         };
-        // These two are close-on-exec and lie above everything that is kept.
+        // These are close-on-exec and lie above everything that is kept.
+        let report = self.inheritance.report;
         let mut private = [
-            self.inheritance.report,
-            self.plan.executable.unwrap_or(self.inheritance.report),
+            report,
+            self.plan.executable.unwrap_or(report),
+            self.inheritance.launcher.unwrap_or(report),
         ];
         private.sort_unstable();
-        let mut first = 3;
-        for &open in keep.iter().chain(&private) {
-            if open >= first {
-                fd::close_range(first.unsigned_abs(), (open - 1).unsigned_abs())?;
-                first = open + 1;
-            }
-        }
-        fd::close_range(first.unsigned_abs(), u32::MAX)
+        fd::close_all_but(3, keep.iter().chain(&private).copied())
     }
 
     fn hello(&self) {
@@ -366,6 +387,8 @@ impl Child<'_> {
     fn execute(&self) -> nix::Result<()> {
         // SIGPIPE is ignored in every Rust program; programs expect it not to be.
         signal::reset(libc::SIGPIPE)?;
+        // Whoever ignores this one cannot wait for anything.
+        signal::reset(libc::SIGCHLD)?;
         self.hello();
         // The mask last: from here on signals sent meanwhile take their default.
         signal::set_mask(0)?;
@@ -390,13 +413,17 @@ impl Child<'_> {
 }
 
 /// The launcher's working directory, to which the child goes back once it is in
-/// its root: leaving it is a protection, and a step, of its own.
-fn working_directory() -> nix::Result<std::os::fd::OwnedFd> {
+/// its root, where it keeps it.
+fn working_directory(keep: bool) -> nix::Result<Option<OwnedFd>> {
+    if !keep {
+        return Ok(None);
+    }
     open(
         c".",
         OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
         Mode::empty(),
     )
+    .map(Some)
 }
 
 fn unshare_time() -> nix::Result<()> {

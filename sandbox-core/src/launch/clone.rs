@@ -1,7 +1,6 @@
 //! The launch strategy `clone`: one clone3(2) with every namespace flag.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -11,7 +10,7 @@ use nix::unistd::{Pid, setpgid};
 
 use super::child::{self, Inheritance};
 use super::idmap;
-use super::init::receive_farewell;
+use super::init::{Heard, hear};
 use super::report::{self, Received};
 use crate::cgroup::CgroupDirectory;
 use crate::child::{Exit, Timings};
@@ -34,10 +33,6 @@ pub(crate) struct Launched {
     pub(crate) timings: Timings,
 }
 
-/// Set once clone3 has answered ENOSYS: an old kernel, or a filter that cannot
-/// look behind the pointer to its flags.
-static NO_CLONE3: AtomicBool = AtomicBool::new(false);
-
 /// Launches a plan and waits until the program has taken over.
 pub(crate) fn launch(plan: &mut Plan, cgroup: Option<&CgroupDirectory>) -> Result<Launched> {
     let prepared = |errno| Error::Launch {
@@ -57,6 +52,7 @@ pub(crate) fn launch(plan: &mut Plan, cgroup: Option<&CgroupDirectory>) -> Resul
     } else {
         None
     };
+    let launcher = launcher(plan).map_err(prepared)?;
     let progress = Progress::new().map_err(prepared)?;
     let started = now();
 
@@ -75,6 +71,7 @@ pub(crate) fn launch(plan: &mut Plan, cgroup: Option<&CgroupDirectory>) -> Resul
                 progress: &progress,
                 report: child_report.as_raw_fd(),
                 leash: leash.as_ref().map(|(_, child)| child.as_raw_fd()),
+                launcher: launcher.as_ref().map(AsRawFd::as_raw_fd),
                 cgroup_procs: cgroup.map(|cgroup| cgroup.procs().as_raw_fd()),
                 old_clone,
             },
@@ -89,6 +86,7 @@ pub(crate) fn launch(plan: &mut Plan, cgroup: Option<&CgroupDirectory>) -> Resul
         }
     };
     drop(child_report);
+    drop(launcher);
     let leash = leash.map(|(parent, _)| parent);
 
     match follow(plan, &report, pid) {
@@ -115,16 +113,33 @@ pub(crate) fn launch(plan: &mut Plan, cgroup: Option<&CgroupDirectory>) -> Resul
     }
 }
 
-fn make(flags: u64, cgroup: Option<&CgroupDirectory>) -> (nix::Result<Cloned>, bool) {
-    if !NO_CLONE3.load(Ordering::Relaxed) {
-        match clone3(flags, cgroup.map(|cgroup| cgroup.directory())) {
-            Err(Errno::ENOSYS) => NO_CLONE3.store(true, Ordering::Relaxed),
-            other => return (other, false),
-        }
+/// What shows the child that its launcher has gone. The end of the sockets does
+/// not: the child, and a child of any other launch under way, has copies.
+fn launcher(plan: &Plan) -> nix::Result<Option<OwnedFd>> {
+    if !plan.die_with_parent && !plan.ids.by_parent() {
+        return Ok(None);
     }
-    // The bit of CLONE_NEWTIME means something else to clone(2); the child
-    // makes that namespace by unshare instead.
-    (clone(flags & !crate::sys::clone::NEWTIME), true)
+    if plan.init {
+        // The launching thread may end before pid 1 does.
+        process::own_process().map(Some)
+    } else {
+        // The thread's end is what raises the parent-death signal.
+        process::own_thread().map(Some)
+    }
+}
+
+fn make(flags: u64, cgroup: Option<&CgroupDirectory>) -> (nix::Result<Cloned>, bool) {
+    match clone3(flags, cgroup.map(|cgroup| cgroup.directory())) {
+        // An old kernel, or a filter that cannot look behind the pointer to the
+        // flags. Not remembered: the filter may be of this thread alone.
+        Err(Errno::ENOSYS) => {}
+        other => return (other, false),
+    }
+    // The child makes these by unshare instead: the bit of CLONE_NEWTIME means
+    // something else to clone(2), and a cgroup namespace has its root where its
+    // maker is, which must be the sandbox's cgroup.
+    let later = crate::sys::clone::NEWTIME | u64::from(libc::CLONE_NEWCGROUP.unsigned_abs());
+    (clone(flags & !later), true)
 }
 
 /// Waits until the program runs: its pid, or nothing where the child ended
@@ -175,12 +190,13 @@ fn lost(pidfd: &OwnedFd, leash: Option<OwnedFd>) -> Exit {
         PollFd::new(pidfd.as_fd(), PollFlags::POLLIN),
     ];
     while poll(&mut ready, PollTimeout::NONE) == Err(Errno::EINTR) {}
-    let farewell = receive_farewell(leash.as_fd()).ok().flatten();
+    let heard = hear(leash.as_fd());
     drop(leash);
     let exit = reap(pidfd);
-    farewell.map_or(exit, |farewell| {
-        Exit::from_wait(farewell.code, farewell.status)
-    })
+    match heard {
+        Ok(Heard::Farewell(farewell)) => Exit::from_wait(farewell.code, farewell.status),
+        _ => exit,
+    }
 }
 
 fn reap(pidfd: &OwnedFd) -> Exit {

@@ -4,7 +4,7 @@
 //! undumpable, so that nobody inside can trace it, with every descriptor closed
 //! but its leash. Its end is the end of the pid namespace (pid_namespaces(7)).
 
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -12,6 +12,7 @@ use nix::sys::signal::Signal;
 use nix::sys::signalfd::{SfdFlags, SigSet, SignalFd};
 use nix::sys::socket::{MsgFlags, recv, send};
 
+use crate::stage::Stage;
 use crate::sys::{exec, fd, process};
 
 /// How the program ended, as pid 1 saw it.
@@ -23,47 +24,78 @@ pub(crate) struct Farewell {
     pub(crate) status: i32,
 }
 
-/// Runs as pid 1 until the program ends or the launcher is gone.
-pub(super) fn run(program: libc::pid_t, leash: RawFd) -> ! {
-    exec::exit(serve(program, leash).unwrap_or(1))
+/// Pid 1, once it holds nothing of the launcher's any more.
+pub(super) struct Init {
+    program: libc::pid_t,
+    leash: BorrowedFd<'static>,
+    /// Whose end is the sandbox's own, where it is.
+    launcher: Option<BorrowedFd<'static>>,
+    children: SignalFd,
 }
 
-fn serve(program: libc::pid_t, leash: RawFd) -> nix::Result<i32> {
-    nix::sys::prctl::set_dumpable(false)?;
-    // The leash does it better: this one fires when the launching *thread* ends.
-    nix::sys::prctl::set_pdeathsig(None)?;
-    fd::close_range(0, leash.unsigned_abs().saturating_sub(1))?;
-    fd::close_range(leash.unsigned_abs() + 1, u32::MAX)?;
-    let leash = fd::borrow(leash).ok_or(Errno::EBADF)?;
-    // Signals are all blocked since before the clone: SIGCHLD waits here.
-    let mut mask = SigSet::empty();
-    mask.add(Signal::SIGCHLD);
-    let children = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK)?;
-    loop {
-        while let Some(ended) =
-            process::wait(process::Wait::Any, libc::WNOHANG | libc::WNOWAIT, None)?
-        {
-            if ended.pid == program {
-                return farewell(leash, ended);
-            }
-            reap(ended.pid)?;
-        }
-        let mut ready = [
-            PollFd::new(leash, PollFlags::empty()),
-            PollFd::new(std::os::fd::AsFd::as_fd(&children), PollFlags::POLLIN),
+impl Init {
+    /// Sets it up; the report socket, which this closes, says what failed.
+    pub(super) fn new(
+        program: libc::pid_t,
+        leash: RawFd,
+        launcher: Option<RawFd>,
+    ) -> Result<Self, (Stage, Errno)> {
+        let failed = |errno| (Stage::Init, errno);
+        // The launcher's descriptor does it better: the signal is raised when
+        // the launching *thread* ends.
+        nix::sys::prctl::set_pdeathsig(None).map_err(failed)?;
+        // Signals are all blocked since before the clone: SIGCHLD waits here.
+        let mut mask = SigSet::empty();
+        mask.add(Signal::SIGCHLD);
+        let children = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK).map_err(failed)?;
+        let mut kept = [
+            leash,
+            children.as_fd().as_raw_fd(),
+            launcher.unwrap_or(leash),
         ];
-        match poll(&mut ready, PollTimeout::NONE) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno),
+        kept.sort_unstable();
+        fd::close_all_but(0, kept.into_iter()).map_err(|errno| (Stage::Descriptors, errno))?;
+        Ok(Self {
+            program,
+            leash: fd::borrow(leash).ok_or(failed(Errno::EBADF))?,
+            launcher: launcher.and_then(fd::borrow),
+            children,
+        })
+    }
+
+    /// Runs until the program ends, or the launcher it is tied to.
+    pub(super) fn run(self) -> ! {
+        exec::exit(self.serve().unwrap_or(1))
+    }
+
+    fn serve(&self) -> nix::Result<i32> {
+        // Nobody to be tied to: the leash's end means nothing then.
+        let mut ready = [
+            PollFd::new(self.children.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.launcher.unwrap_or(self.leash), PollFlags::POLLIN),
+            PollFd::new(self.leash, PollFlags::empty()),
+        ];
+        let watched = if self.launcher.is_some() { 3 } else { 1 };
+        loop {
+            while let Some(ended) =
+                process::wait(process::Wait::Any, libc::WNOHANG | libc::WNOWAIT, None)?
+            {
+                if ended.pid == self.program {
+                    return farewell(self.leash, ended);
+                }
+                reap(ended.pid)?;
+            }
+            let ready = ready.get_mut(..watched).unwrap_or_default();
+            match poll(ready, PollTimeout::NONE) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno),
+            }
+            if ready.iter().skip(1).any(|fd| fd.any() == Some(true)) {
+                // The launcher is gone. So is everything here, when this returns.
+                return Ok(1);
+            }
+            while let Ok(Some(_)) = self.children.read_signal() {}
         }
-        if ready[0]
-            .revents()
-            .is_some_and(|events| events.contains(PollFlags::POLLHUP))
-        {
-            // The launcher is gone. So is everything here, when this returns.
-            return Ok(1);
-        }
-        while let Ok(Some(_)) = children.read_signal() {}
     }
 }
 
@@ -91,6 +123,8 @@ fn farewell(leash: BorrowedFd<'_>, ended: process::Ended) -> nix::Result<i32> {
         reap(ended.pid)?;
         return Ok(ended.status);
     }
+    // All the others go now: the launcher may be in no hurry to answer.
+    process::kill_all_others();
     let mut byte = [0_u8];
     // An answer or the launcher's end: either releases it.
     let _ = recv(leash.as_raw_fd(), &mut byte, MsgFlags::empty());
@@ -98,18 +132,30 @@ fn farewell(leash: BorrowedFd<'_>, ended: process::Ended) -> nix::Result<i32> {
     Ok(128 + ended.status)
 }
 
-/// The launcher's side: the farewell, if one has come.
-pub(crate) fn receive_farewell(leash: BorrowedFd<'_>) -> nix::Result<Option<Farewell>> {
+/// What the launcher's end of the leash has to tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// Nothing so far.
+    Nothing,
+    /// How the program ended.
+    Farewell(Farewell),
+    /// Pid 1 is gone, or on its way: nothing more will come.
+    HungUp,
+}
+
+/// The launcher's side: what has come.
+pub(crate) fn hear(leash: BorrowedFd<'_>) -> nix::Result<Heard> {
     let mut bytes = [0_u8; 8];
     match recv(leash.as_raw_fd(), &mut bytes, MsgFlags::MSG_DONTWAIT) {
         Ok(8) => {
             let [a, b, c, d, e, f, g, h] = bytes;
-            Ok(Some(Farewell {
+            Ok(Heard::Farewell(Farewell {
                 code: i32::from_ne_bytes([a, b, c, d]),
                 status: i32::from_ne_bytes([e, f, g, h]),
             }))
         }
-        Ok(_) | Err(Errno::EAGAIN | Errno::ECONNRESET) => Ok(None),
+        Err(Errno::EAGAIN | Errno::EINTR) => Ok(Heard::Nothing),
+        Ok(_) | Err(Errno::ECONNRESET) => Ok(Heard::HungUp),
         Err(errno) => Err(errno),
     }
 }

@@ -7,4 +7,4 @@ mod init;
 mod report;
 
 pub(crate) use clone::{Launched, launch};
-pub(crate) use init::{Farewell, receive_farewell, release};
+pub(crate) use init::{Farewell, Heard, hear, release};

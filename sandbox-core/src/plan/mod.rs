@@ -66,6 +66,8 @@ pub(crate) struct Plan {
     pub(crate) descriptors: Placement,
     pub(crate) executables: Vec<CString>,
     pub(crate) executable: Option<RawFd>,
+    /// What was asked for, for an error.
+    program: Option<String>,
     pub(crate) arguments: StringArray,
     pub(crate) environment: StringArray,
     pub(crate) ids: IdWriter,
@@ -73,6 +75,8 @@ pub(crate) struct Plan {
     pub(crate) process_group: Option<Pid>,
     /// Whether pid 1 is a process of ours that forks the program.
     pub(crate) init: bool,
+    /// Whether the sandbox ends with the launcher.
+    pub(crate) die_with_parent: bool,
     /// CLOCK_MONOTONIC inside minus outside, in seconds, once set.
     pub(crate) clock_offset: i64,
 }
@@ -200,11 +204,18 @@ impl Plan {
                 Program::Descriptor(file) => Some(file.as_raw_fd()),
                 _ => None,
             },
+            program: match request.program {
+                Program::Path(path) => Some(path.to_string_lossy().into_owned()),
+                Program::Search(name) => Some(name.to_string_lossy().into_owned()),
+                Program::Descriptor(_) => Some("the program's descriptor".to_owned()),
+                Program::Nothing => None,
+            },
             arguments: StringArray::new(request.arguments.clone()),
             environment: StringArray::new(assignments(environment)?),
             ids,
             process_group: joins,
             init,
+            die_with_parent: spec.die_with_parent,
             clock_offset: offsets.map_or(0, |offsets| offsets.monotonic),
         })
     }
@@ -212,10 +223,7 @@ impl Plan {
     /// What a step worked on, for an error.
     pub(crate) fn subject(&self, step: usize) -> Option<String> {
         match self.steps.get(step) {
-            Some((_, Step::Execute)) => Some(match self.executables.last() {
-                Some(path) => path.to_string_lossy().into_owned(),
-                None => "the program's descriptor".to_owned(),
-            }),
+            Some((_, Step::Execute)) => self.program.clone(),
             Some((_, step)) => step.subject(),
             None => None,
         }
@@ -282,7 +290,7 @@ fn placement(spec: &Spec, request: &Request<'_>) -> Placement {
         .max()
         .unwrap_or(2)
         .max(2)
-        + 1;
+        .saturating_add(1);
     let mut keep: Vec<RawFd> = request
         .passed
         .iter()
@@ -340,8 +348,7 @@ fn executables(program: &Program, environment: &[(OsString, OsString)]) -> Resul
                 .find(|(variable, _)| variable == "PATH")
                 .map(|(_, value)| value.clone());
             let path = path.unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
-            let mut candidates = path
-                .as_bytes()
+            path.as_bytes()
                 .split(|&byte| byte == b':')
                 .map(|directory| {
                     let directory = if directory.is_empty() {
@@ -356,10 +363,7 @@ fn executables(program: &Program, environment: &[(OsString, OsString)]) -> Resul
                             .as_os_str(),
                     )
                 })
-                .collect::<Result<Vec<_>>>()?;
-            // Last, so that an error names what was asked for.
-            candidates.push(c_string(Stage::Exec, name)?);
-            Ok(candidates)
+                .collect()
         }
         Program::Descriptor(_) | Program::Nothing => Ok(Vec::new()),
     }

@@ -15,7 +15,7 @@ use procfs::process::MountInfo;
 
 use super::{Step, c_string};
 use crate::error::{Error, Result};
-use crate::spec::{Access, Base, Enter, Mount, Namespace, Root, Spec};
+use crate::spec::{Access, Base, Enter, Mount, Namespace, Root, Spec, WorkingDirectory};
 use crate::stage::Stage;
 use crate::sys::mount::{ATTR_NODEV, ATTR_NOEXEC, ATTR_NOSUID, ATTR_RDONLY, has_set_attributes};
 
@@ -111,7 +111,11 @@ impl<'a> Builder<'a> {
                     return Err(failed(Stage::Root, path, errno));
                 }
                 let source = c_string(Stage::Root, path.as_os_str())?;
-                let attributes = ATTR_NOSUID | if root.writable { 0 } else { ATTR_RDONLY };
+                let attributes = if self.modern {
+                    ATTR_NOSUID | if root.writable { 0 } else { ATTR_RDONLY }
+                } else {
+                    0
+                };
                 self.detach.push(Step::CloneTree {
                     source,
                     attributes,
@@ -124,6 +128,14 @@ impl<'a> Builder<'a> {
             slot,
             at: c_string(Stage::Root, anchor()?.as_os_str())?,
         });
+        if let (Base::Directory(path), false) = (&root.base, self.modern) {
+            let access = if root.writable {
+                Access::ReadWrite
+            } else {
+                Access::ReadOnly
+            };
+            self.remount_tree(path, Path::new("/"), access)?;
+        }
         Ok(())
     }
 
@@ -208,6 +220,11 @@ impl<'a> Builder<'a> {
                     Errno::ENOENT,
                 )
             })?;
+        // A copy would go on receiving the mounts made at its source outside.
+        self.attach.push(Step::Remount {
+            target: relative(target)?,
+            flags: MsFlags::MS_REC | MsFlags::MS_PRIVATE,
+        });
         let holder = infos
             .iter()
             .rfind(|info| source.starts_with(&info.mount_point));
@@ -352,11 +369,13 @@ impl<'a> Builder<'a> {
                 Step::SealRootByRemount
             }));
         }
+        // Leaving the launcher's directory is a protection, and a step, of its own.
+        let keep_directory = self.spec.working_directory == WorkingDirectory::Inherit;
         steps.push((
             Stage::Root,
             match root.enter {
-                Enter::PivotRoot => Step::PivotRoot,
-                Enter::Chroot => Step::ChrootToRoot,
+                Enter::PivotRoot => Step::PivotRoot { keep_directory },
+                Enter::Chroot => Step::ChrootToRoot { keep_directory },
             },
         ));
     }

@@ -70,7 +70,8 @@ pub(crate) enum Step {
         slot: usize,
         target: CString,
     },
-    /// Sets flags of a mount the old way, where mount_setattr(2) is missing.
+    /// Sets flags of a mount, or of all below it, the old way, where
+    /// mount_setattr(2) is missing.
     Remount {
         target: CString,
         flags: MsFlags,
@@ -80,9 +81,13 @@ pub(crate) enum Step {
     /// The same, the old way.
     SealRootByRemount,
     /// Enters the root; the old one is unmounted.
-    PivotRoot,
+    PivotRoot {
+        keep_directory: bool,
+    },
     /// Enters the root; the old one stays.
-    ChrootToRoot,
+    ChrootToRoot {
+        keep_directory: bool,
+    },
     /// Enters a directory outside as the root.
     Chroot(CString),
     ChangeDirectory(CString),
@@ -134,8 +139,8 @@ impl Step {
             Self::UnshareTime | Self::EnterTime => Some("time namespace".to_owned()),
             Self::ClearGroups => Some("supplementary groups".to_owned()),
             Self::DropBounding(_) => Some("bounding set".to_owned()),
-            Self::PivotRoot => Some("pivot_root".to_owned()),
-            Self::ChrootToRoot => Some("chroot".to_owned()),
+            Self::PivotRoot { .. } => Some("pivot_root".to_owned()),
+            Self::ChrootToRoot { .. } => Some("chroot".to_owned()),
             Self::SealRoot | Self::SealRootByRemount => Some("read-only root".to_owned()),
             _ => None,
         }

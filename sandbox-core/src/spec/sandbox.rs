@@ -94,7 +94,9 @@ pub struct Spec {
     /// How long the sandbox may live; it is killed then.
     #[serde(with = "humantime_serde")]
     pub deadline: Option<Duration>,
-    /// Whether the sandbox dies with the process that launched it.
+    /// Whether the sandbox dies with the process that launched it. Without a
+    /// pid 1 of ours only the program does, and already with the launching
+    /// *thread* (PR_SET_PDEATHSIG(2const)).
     pub die_with_parent: bool,
     /// Protections that may be left out where the host lacks them. The launch
     /// says which were ([`Degraded`](super::Degraded)); all others are an error.

@@ -17,6 +17,20 @@ pub(crate) fn close_range(first: u32, last: u32) -> nix::Result<()> {
     Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }).map(drop)
 }
 
+/// Closes all numbers from `first` on but these, which ascend.
+pub(crate) fn close_all_but(
+    mut first: RawFd,
+    kept: impl Iterator<Item = RawFd>,
+) -> nix::Result<()> {
+    for kept in kept {
+        if kept > first {
+            close_range(first.unsigned_abs(), (kept - 1).unsigned_abs())?;
+        }
+        first = first.max(kept.saturating_add(1));
+    }
+    close_range(first.unsigned_abs(), u32::MAX)
+}
+
 /// [fcntl(2)] F_DUPFD_CLOEXEC: a copy with a number of at least `floor`.
 ///
 /// [fcntl(2)]: https://man7.org/linux/man-pages/man2/fcntl.2.html

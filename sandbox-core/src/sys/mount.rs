@@ -5,7 +5,7 @@
 )]
 
 use std::ffi::CStr;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 
@@ -27,14 +27,17 @@ const FSCONFIG_CMD_CREATE: libc::c_uint = 6;
 const RESOLVE_IN_ROOT: u64 = 0x10;
 const RESOLVE_NO_MAGICLINKS: u64 = 0x02;
 
-fn descriptor(result: libc::c_long) -> nix::Result<RawFd> {
-    Errno::result(result).map(|fd| RawFd::try_from(fd).unwrap_or(-1))
+fn descriptor(result: libc::c_long) -> nix::Result<OwnedFd> {
+    let raw = RawFd::try_from(Errno::result(result)?).map_err(|_| Errno::EBADF)?;
+    // SAFETY: the callers pass the result of a call that opens a descriptor;
+    // the kernel has just opened it, and nothing else knows the number.
+    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 
 /// A detached copy of the mounts at a path ([open_tree(2)]).
 ///
 /// [open_tree(2)]: https://man7.org/linux/man-pages/man2/open_tree.2.html
-pub(crate) fn open_tree(path: &CStr) -> nix::Result<RawFd> {
+pub(crate) fn open_tree(path: &CStr) -> nix::Result<OwnedFd> {
     let flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE;
     // SAFETY: the path is NUL-terminated.
     descriptor(unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), flags) })
@@ -119,7 +122,7 @@ pub(crate) fn attach(mount: BorrowedFd<'_>, target: BorrowedFd<'_>) -> nix::Resu
 /// A new file-system context ([fsopen(2)]).
 ///
 /// [fsopen(2)]: https://man7.org/linux/man-pages/man2/fsopen.2.html
-pub(crate) fn open_filesystem(name: &CStr) -> nix::Result<RawFd> {
+pub(crate) fn open_filesystem(name: &CStr) -> nix::Result<OwnedFd> {
     // SAFETY: the name is NUL-terminated.
     descriptor(unsafe { libc::syscall(libc::SYS_fsopen, name.as_ptr(), FSOPEN_CLOEXEC) })
 }
@@ -163,7 +166,7 @@ pub(crate) fn create(context: BorrowedFd<'_>) -> nix::Result<()> {
 /// A detached mount of the file system made with a context ([fsmount(2)]).
 ///
 /// [fsmount(2)]: https://man7.org/linux/man-pages/man2/fsmount.2.html
-pub(crate) fn mount(context: BorrowedFd<'_>, attributes: u64) -> nix::Result<RawFd> {
+pub(crate) fn mount(context: BorrowedFd<'_>, attributes: u64) -> nix::Result<OwnedFd> {
     // SAFETY: takes no pointer.
     descriptor(unsafe {
         libc::syscall(
@@ -187,7 +190,7 @@ struct OpenHow {
 /// leads out of it ([openat2(2)], since 5.6). O_PATH, close-on-exec.
 ///
 /// [openat2(2)]: https://man7.org/linux/man-pages/man2/openat2.2.html
-pub(crate) fn open_in_root(root: BorrowedFd<'_>, path: &CStr) -> nix::Result<RawFd> {
+pub(crate) fn open_in_root(root: BorrowedFd<'_>, path: &CStr) -> nix::Result<OwnedFd> {
     let how = OpenHow {
         flags: (libc::O_PATH | libc::O_CLOEXEC) as u64,
         mode: 0,

@@ -4,7 +4,7 @@
     reason = "nix's waitid gives no resource usage, and it has no pidfd_send_signal"
 )]
 
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 
@@ -69,6 +69,47 @@ pub(crate) fn wait(
         code: info.si_code,
         status,
     }))
+}
+
+/// A descriptor of the calling thread (PIDFD_THREAD, since 6.9), or, on older
+/// kernels, as for [`own_process`].
+pub(crate) fn own_thread() -> nix::Result<OwnedFd> {
+    // SAFETY: takes no pointer.
+    let thread = unsafe { libc::gettid() };
+    match pidfd_open(thread, libc::PIDFD_THREAD) {
+        Err(Errno::EINVAL) => own_process(),
+        other => other,
+    }
+}
+
+/// A descriptor of the calling process, readable once it has ended.
+pub(crate) fn own_process() -> nix::Result<OwnedFd> {
+    pidfd_open(std::process::id().cast_signed(), 0)
+}
+
+/// [pidfd_open(2)] (since 5.3).
+///
+/// [pidfd_open(2)]: https://man7.org/linux/man-pages/man2/pidfd_open.2.html
+fn pidfd_open(pid: libc::pid_t, flags: libc::c_uint) -> nix::Result<OwnedFd> {
+    // SAFETY: takes no pointer.
+    let result = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, flags) })?;
+    let raw = RawFd::try_from(result).map_err(|_| Errno::EBADF)?;
+    // SAFETY: the kernel has just opened it, close-on-exec, and nothing else
+    // knows the number.
+    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
+}
+
+/// Kills every process of the pid namespace but the caller, which must be its
+/// pid 1 ([kill(2)] with -1).
+///
+/// [kill(2)]: https://man7.org/linux/man-pages/man2/kill.2.html
+pub(crate) fn kill_all_others() {
+    // By number, and only as pid 1 of a namespace of ours: anywhere else -1
+    // would mean every process that the caller may signal.
+    if std::process::id() == 1 {
+        let all = nix::unistd::Pid::from_raw(-1);
+        let _ = nix::sys::signal::kill(all, nix::sys::signal::Signal::SIGKILL);
+    }
 }
 
 /// [pidfd_send_signal(2)] (since 5.1).

@@ -1,8 +1,13 @@
 //! What the tests of launches share.
 #![allow(dead_code, reason = "each test program uses its own part of it")]
 
-use std::io::Read;
+pub(crate) mod filter;
 
+use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
+
+use libtest_mimic::Trial;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use sandbox_core::{
     Access, Child, Command, Environment, Error, Exit, Mount, Namespace, Sandbox, Spec, Stdio,
 };
@@ -72,4 +77,40 @@ pub(crate) fn spawn_error(spec: Spec, script: &str) -> Error {
     shell(&sandbox, script)
         .spawn()
         .expect_err("it cannot be launched")
+}
+
+/// Every process that held the other end is gone, or goes within a minute.
+pub(crate) fn assert_end_of_file(oracle: &OwnedFd) {
+    loop {
+        let mut ready = [PollFd::new(oracle.as_fd(), PollFlags::POLLIN)];
+        let count = poll(&mut ready, PollTimeout::from(60_000_u16)).unwrap();
+        assert_ne!(count, 0, "something of the sandbox is left");
+        if nix::unistd::read(oracle, &mut [0; 64]).unwrap() == 0 {
+            return;
+        }
+    }
+}
+
+/// Runs the body of this very test in a sandbox: the test program is launched
+/// anew in it, with a filter for the test's full name, and must succeed.
+pub(crate) fn inside(test: &str, spec: Spec, body: impl FnOnce()) {
+    if std::env::var_os("ESCAPOLOGY_INSIDE").is_some() {
+        return body();
+    }
+    let sandbox = spec.build().unwrap();
+    let mut command = Command::new(&sandbox, std::env::current_exe().unwrap());
+    command
+        .args([test, "--exact", "--nocapture"])
+        .env("ESCAPOLOGY_INSIDE", "1");
+    let (exit, text) = finish(&mut command);
+    assert_eq!(exit, Exit::Code(0), "{text}");
+    assert!(text.contains("1 passed"), "no such test: {text}");
+}
+
+/// A test by name, for programs that are their own test runners.
+pub(crate) fn trial(name: impl Into<String>, test: impl FnOnce() + Send + 'static) -> Trial {
+    Trial::test(name, || {
+        test();
+        Ok(())
+    })
 }
