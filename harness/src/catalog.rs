@@ -101,7 +101,7 @@ pub fn read(path: &Path) -> Result<Entry, Error> {
 
 fn parse(name: &str, text: &str) -> Result<Entry, Error> {
     let spec: Spec = toml::from_str(text)
-        .map_err(|error| Error::Usage(error.to_string().trim_end().to_owned()))?;
+        .map_err(|error| Error::Usage(one_line(&error, text)))?;
     let sandbox = spec
         .build()
         .map_err(|error| Error::Usage(error.to_string()))?;
@@ -109,6 +109,17 @@ fn parse(name: &str, text: &str) -> Result<Entry, Error> {
         name: name.to_owned(),
         sandbox,
     })
+}
+
+/// What is wrong and where, without toml's drawing of it, which takes four lines.
+fn one_line(error: &toml::de::Error, text: &str) -> String {
+    // The message of a wrong type may run over several lines.
+    let message = error.message().replace('\n', ", ");
+    let Some(before) = error.span().and_then(|span| text.get(..span.start)) else {
+        return message;
+    };
+    let line = before.matches('\n').count() + 1;
+    format!("line {line}: {message}")
 }
 
 #[cfg(test)]
@@ -159,7 +170,8 @@ mod tests {
 
     #[rstest]
     #[case::no_toml("namespaces = [", "line 1")]
-    #[case::unknown_key("namspaces = []", "unknown field `namspaces`")]
+    #[case::unknown_key("namspaces = []", "line 1: unknown field `namspaces`")]
+    #[case::a_later_line("namespaces = []\n\nhostname = 3", "line 3: ")]
     #[case::unknown_namespace("namespaces = [\"usr\"]", "unknown variant `usr`")]
     #[case::contradiction("hostname = \"box\"", "add \"uts\" to namespaces")]
     #[case::unknown_capability("capabilities = [\"CAP_NONE\"]", "CAP_NONE")]
@@ -170,7 +182,9 @@ mod tests {
         let error = read(&path).unwrap_err();
         assert_eq!(error.exit_code(), crate::exit_code::USAGE);
         assert!(
-            error.chain().contains(words) && error.chain().contains("mine.toml"),
+            error.chain().contains(words)
+                && error.chain().contains("mine.toml")
+                && !error.chain().contains('\n'),
             "{}",
             error.chain()
         );

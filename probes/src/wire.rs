@@ -15,7 +15,8 @@ pub const FRAME_MAX: usize = 4096;
 /// The most records that a reader keeps of one probe; the rest are counted.
 pub const RECORDS_MAX: usize = 256;
 
-const START: u8 = 0x1e;
+/// What a frame begins with.
+pub const START: char = '\u{1e}';
 
 /// What a probe says of itself. The second column: never the verdict.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -57,7 +58,7 @@ pub enum Record {
 pub fn frame(nonce: &str, record: &Record) -> Option<Vec<u8>> {
     let json = serde_json::to_string(record).ok()?;
     let mut bytes = Vec::with_capacity(nonce.len() + json.len() + 3);
-    bytes.push(START);
+    bytes.push(START as u8);
     bytes.extend_from_slice(nonce.as_bytes());
     bytes.push(b' ');
     bytes.extend_from_slice(json.as_bytes());
@@ -89,7 +90,7 @@ impl Frames {
     /// Takes the next bytes of the stream.
     pub fn push(&mut self, bytes: &[u8]) {
         for &byte in bytes {
-            if byte == START {
+            if char::from(byte) == START {
                 self.reject_partial();
                 self.partial.push(byte);
             } else if self.partial.is_empty() {
@@ -172,7 +173,7 @@ mod tests {
 
     #[test]
     fn an_endless_frame_is_bounded_and_rejected() {
-        let mut stream = vec![START];
+        let mut stream = vec![START as u8];
         stream.extend(std::iter::repeat_n(b'x', 10 * FRAME_MAX));
         assert_eq!(read(&stream), (vec![], 1));
     }

@@ -15,10 +15,11 @@ use std::fs::File;
 use std::io::{self, BufReader, Seek as _, Write as _};
 use std::os::fd::OwnedFd;
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::pipe2;
-use sandbox_core::{Child, Command, Exit, Host, Stdio};
+use sandbox_core::{Child, Command, Exit, Host, Stage, Stdio};
 
 pub use ground::{HOME, JAIL, PROBE_DIRECTORY, obstacle, sandbox};
 pub use inside::run;
@@ -30,6 +31,9 @@ use crate::event::{self, Event};
 const REQUEST: i32 = 3;
 /// The number of the descriptor that the inside writes its events to.
 const EVENTS: i32 = 4;
+
+/// How often the host's tree is listed anew, where it changes meanwhile.
+const ATTEMPTS: usize = 10;
 
 /// Why there is no arena, or no more.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +64,27 @@ pub struct Arena {
 /// # Errors
 /// [`Error::Launch`] where the host does not allow it.
 pub fn launch(request: &Request, host: &Host) -> Result<Arena, Error> {
+    let mut left = ATTEMPTS;
+    loop {
+        left -= 1;
+        match attempt(request, host) {
+            Err(error) if left > 0 && is_stale(&error) => {}
+            result => return result,
+        }
+    }
+}
+
+/// Whether something that was to be shown has gone since it was listed: other
+/// programs come and go in /tmp meanwhile.
+fn is_stale(error: &Error) -> bool {
+    let Error::Launch(error) = error else {
+        return false;
+    };
+    error.stage() == Some(Stage::Mount)
+        && matches!(error.errno(), Some(Errno::ENOENT | Errno::ENOTDIR))
+}
+
+fn attempt(request: &Request, host: &Host) -> Result<Arena, Error> {
     let sandbox = ground::sandbox(host)?;
     let program = File::open("/proc/self/exe")?;
     let mut written = File::from(

@@ -65,6 +65,8 @@ pub struct Output {
     pub records: Vec<Record>,
     /// What was printed on standard output and standard error, bounded.
     pub printed: Vec<u8>,
+    /// The end of that: a launcher's last words.
+    pub ending: Vec<u8>,
     /// Records that came after the sandbox was torn down.
     pub after_teardown: Vec<Record>,
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use nix::fcntl::OFlag;
 use nix::unistd::{Pid, pipe2};
-use probes::Registered;
+use probes::{Registered, wire};
 use sandbox_core::{Child, Exit, Stdio};
 
 pub use launcher::{Launcher, Prepared};
@@ -20,10 +20,15 @@ use stream::Streams;
 
 use crate::canary::{self, Canary, Ground, Lure, Output};
 use crate::model::{Leg, Observation, Outcome};
+use crate::sanitise;
 use crate::outcome::{Ended, classify};
 
 /// The number of the probe's private pipe, below all planted descriptors.
 const REPORT: i32 = canary::FIRST_DESCRIPTOR - 1;
+
+/// How many of a launcher's last lines a report has, and how much of each.
+const WORDS_LINES: usize = 20;
+const WORDS_MAX: usize = 400;
 
 /// What all legs of a run share.
 #[derive(Debug)]
@@ -180,9 +185,18 @@ fn finish(
         rejected_frames,
         exited_zero: end == Ended::Exited(0),
         exit,
-        output: String::from_utf8_lossy(&output.printed).into_owned(),
+        output: last_words(&output.ending),
         micros: 0,
     }
+}
+
+/// What a launcher printed last, besides records, safe to show.
+fn last_words(ending: &[u8]) -> String {
+    let text: String = String::from_utf8_lossy(ending)
+        .split_inclusive('\n')
+        .filter(|line| !line.starts_with(wire::START))
+        .collect();
+    sanitise::tail(&text, WORDS_LINES, WORDS_MAX).join("\n")
 }
 
 /// The probe's own argument list, its program aside.
@@ -293,4 +307,20 @@ pub fn self_test(field: &Field, kind: probes::Canary) -> Result<(), String> {
     })();
     let _ = std::fs::remove_dir_all(&ground.directory);
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::plain("one\ntwo\n", "one\ntwo")]
+    #[case::between_records("one\n\u{1e}00 {}\ntwo\n", "one\ntwo")]
+    #[case::hostile("\u{1b}[2J\n", "\\x1b[2J")]
+    #[case::the_end_of_much(&format!("{}last\n", "x\n".repeat(100)), &format!("{}last", "x\n".repeat(WORDS_LINES - 1)))]
+    fn a_launchers_last_words(#[case] printed: &str, #[case] expected: &str) {
+        assert_eq!(last_words(printed.as_bytes()), expected);
+    }
 }

@@ -15,6 +15,9 @@ use crate::canary::Output;
 /// How much of what is printed is kept; the rest is read and dropped.
 const PRINTED_MAX: usize = 256 << 10;
 
+/// How much of its end is kept besides.
+const ENDING_MAX: usize = 4 << 10;
+
 /// How many buffers are read at a time.
 const READS_MAX: usize = 64;
 
@@ -33,6 +36,7 @@ pub(super) struct Streams {
     report: Stream,
     printed: Stream,
     kept: Vec<u8>,
+    ending: Vec<u8>,
     before: Option<(Frames, Frames)>,
 }
 
@@ -54,6 +58,7 @@ impl Streams {
             report: stream(report),
             printed: stream(printed),
             kept: Vec::new(),
+            ending: Vec::new(),
             before: None,
         }
     }
@@ -81,10 +86,12 @@ impl Streams {
     /// Reads all that is there now.
     fn read(&mut self) -> io::Result<()> {
         self.report.read(|_| {})?;
-        let kept = &mut self.kept;
+        let (kept, ending) = (&mut self.kept, &mut self.ending);
         self.printed.read(|bytes| {
             let room = PRINTED_MAX - kept.len();
             kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
+            ending.extend_from_slice(bytes);
+            ending.drain(..ending.len().saturating_sub(ENDING_MAX));
         })
     }
 
@@ -139,6 +146,7 @@ impl Streams {
                 Output {
                     records: after_teardown,
                     printed: self.kept,
+                    ending: self.ending,
                     after_teardown: Vec::new(),
                 },
                 late,
@@ -155,6 +163,7 @@ impl Streams {
             Output {
                 records,
                 printed: self.kept,
+                ending: self.ending,
                 after_teardown,
             },
             rejected,

@@ -54,6 +54,7 @@ pub fn write(
         Format::Text => terminal::plain(&text(report, terminal::PLAIN_WIDTH, verbosity)),
         Format::Json => json(report)?,
     };
-    fs::write(path, document)?;
+    fs::write(path, document)
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
     terminal::print(&text(report, terminal::width(), verbosity))
 }
