@@ -20,26 +20,23 @@ fn main() {
     if let Err(reason) = &parent {
         eprintln!("ignored, no cgroup can be made here: {reason}");
     }
-    let tests: [(&str, fn(&Path)); 7] = [
-        ("the_program_is_born_in_its_cgroup", born_inside),
-        ("the_old_clone_places_it_too", placed_by_hand),
-        (
+    let test = |name: &str, test: fn(&Path)| {
+        let parent = parent.clone();
+        let ignored = parent.is_err();
+        trial(name, move || test(&parent.unwrap())).with_ignored_flag(ignored)
+    };
+    let trials = vec![
+        test("the_program_is_born_in_its_cgroup", born_inside),
+        test("the_old_clone_places_it_too", placed_by_hand),
+        test(
             "a_daemon_without_a_pid_namespace_dies_with_the_child",
             daemon,
         ),
-        ("a_dropped_child_takes_its_cgroup_with_it", dropped),
-        ("a_failed_launch_leaves_no_cgroup", failed),
-        ("cgroups_made_inside_go_too", nested),
-        ("a_directory_of_an_earlier_launcher_is_no_obstacle", taken),
+        test("a_dropped_child_takes_its_cgroup_with_it", dropped),
+        test("a_failed_launch_leaves_no_cgroup", failed),
+        test("cgroups_made_inside_go_too", nested),
+        test("a_directory_of_an_earlier_launcher_is_no_obstacle", taken),
     ];
-    let trials = tests
-        .into_iter()
-        .map(|(name, test)| {
-            let parent = parent.clone();
-            let ignored = parent.is_err();
-            trial(name, move || test(&parent.unwrap())).with_ignored_flag(ignored)
-        })
-        .collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
@@ -134,7 +131,7 @@ fn daemon(parent: &Path) {
     assert_eq!(child.wait().unwrap(), Exit::Code(4));
     assert_end_of_file(&oracle);
     if std::env::var_os("NEXTEST").is_some() {
-        assert_eq!(left(parent), [PathBuf::new(); 0]);
+        assert_eq!(left(parent), Vec::<PathBuf>::new());
     }
 }
 
@@ -150,7 +147,7 @@ fn dropped(parent: &Path) {
     assert_eq!(nix::unistd::read(&oracle, &mut [0; 64]), Ok(6));
     drop(child);
     if std::env::var_os("NEXTEST").is_some() {
-        assert_eq!(left(parent), [PathBuf::new(); 0]);
+        assert_eq!(left(parent), Vec::<PathBuf>::new());
     }
     assert_end_of_file(&oracle);
 }
@@ -159,7 +156,7 @@ fn failed(parent: &Path) {
     let sandbox = spec(parent, &[]).build().unwrap();
     assert!(Command::new(&sandbox, "/no/program").spawn().is_err());
     if std::env::var_os("NEXTEST").is_some() {
-        assert_eq!(left(parent), [PathBuf::new(); 0]);
+        assert_eq!(left(parent), Vec::<PathBuf>::new());
     }
 }
 

@@ -1,5 +1,6 @@
 //! From a plan to a running process. One file a strategy; the child's code is shared.
 
+mod calls;
 mod child;
 mod clone;
 mod idmap;
