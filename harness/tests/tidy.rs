@@ -399,3 +399,14 @@ fn a_reference_run_says_how_it_was_made() {
         }
     }
 }
+
+#[test]
+fn the_example_of_a_probe_is_a_probe() {
+    let contributing = read("CONTRIBUTING.md");
+    let (_, example) = contributing
+        .split_once("```rust\n")
+        .expect("it shows a probe");
+    let (example, _) = example.split_once("```\n").expect("the example ends");
+    let file = "probes/src/probes/signal_kill_pgrp_zero.rs";
+    assert_eq!(example, read(file), "CONTRIBUTING.md shows another {file}");
+}
