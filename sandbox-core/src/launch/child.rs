@@ -39,8 +39,34 @@ pub(super) struct Inheritance<'a> {
     pub(super) launcher: Option<RawFd>,
     /// The cgroup's `cgroup.procs`, where clone could not place the child in it.
     pub(super) cgroup_procs: Option<RawFd>,
-    /// Whether the old clone(2) was used, which does less.
-    pub(super) old_clone: bool,
+    /// The call that made the process; the others do less than clone3.
+    pub(super) made: Made,
+}
+
+/// The call that a process was made by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Made {
+    /// clone3(2), which does it all.
+    ByClone3,
+    /// clone(2), which has fewer flags.
+    ByClone,
+    /// fork(2), which has none: the namespaces are still to be made.
+    ByUnshare,
+}
+
+impl Made {
+    /// The namespaces that the child makes itself: the bit of CLONE_NEWTIME
+    /// means something else to clone(2), and a cgroup namespace has its root
+    /// where its maker is, which must be the sandbox's cgroup.
+    pub(super) fn later(self) -> u64 {
+        match self {
+            Self::ByClone3 => 0,
+            Self::ByClone => {
+                crate::sys::clone::NEWTIME | u64::from(libc::CLONE_NEWCGROUP.unsigned_abs())
+            }
+            Self::ByUnshare => u64::MAX,
+        }
+    }
 }
 
 struct Child<'a> {
@@ -82,9 +108,10 @@ impl Child<'_> {
         exec::exit(1)
     }
 
-    /// Does what clone3 does and clone(2) does not.
+    /// Does what clone3 does and the call that was used does not.
     fn catch_up(&mut self) -> nix::Result<()> {
-        if !self.inheritance.old_clone {
+        let made = self.inheritance.made;
+        if made == Made::ByClone3 {
             return Ok(());
         }
         for number in 1..=signal::LAST {
@@ -94,12 +121,31 @@ impl Child<'_> {
         if let Some(procs) = self.inheritance.cgroup_procs.and_then(fd::borrow) {
             write(procs, b"0")?;
         }
-        if self.plan.flags & u64::from(libc::CLONE_NEWCGROUP.unsigned_abs()) != 0 {
-            unshare(CloneFlags::CLONE_NEWCGROUP)?;
+        let flags = self.plan.flags & made.later();
+        if flags != 0 {
+            unshare(CloneFlags::from_bits_retain(
+                i32::try_from(flags).unwrap_or(-1),
+            ))?;
         }
-        if self.plan.flags & crate::sys::clone::NEWTIME != 0 {
-            unshare_time()?;
+        if made == Made::ByUnshare {
+            self.begin_again(flags)?;
+        } else if flags & crate::sys::clone::NEWTIME != 0 {
             enter_time()?;
+        }
+        Ok(())
+    }
+
+    /// Only children enter a pid or time namespace that was unshared: the
+    /// sandbox's first process is one, made as this process's sibling, so that
+    /// the launcher is its parent.
+    fn begin_again(&mut self, flags: u64) -> nix::Result<()> {
+        let for_children =
+            u64::from(libc::CLONE_NEWPID.unsigned_abs()) | crate::sys::clone::NEWTIME;
+        if flags & for_children != 0 && crate::sys::clone::fork_sibling()? != 0 {
+            exec::exit(0);
+        }
+        if let Some(report) = fd::borrow(self.inheritance.report) {
+            Report::started().send(report);
         }
         Ok(())
     }
@@ -146,6 +192,7 @@ impl Child<'_> {
                 }
             }
             Step::ParentDeathSignal => self.tie_to_parent(),
+            Step::JoinProcessGroup(group) => setpgid(Pid::from_raw(0), *group),
             Step::LeadProcessGroup => setpgid(Pid::from_raw(0), Pid::from_raw(0)),
             Step::NewSession => setsid().map(drop),
             Step::Hostname(name) => {
@@ -290,6 +337,7 @@ impl Child<'_> {
                 ids::set_group(*gid)?;
                 ids::set_user(*uid)
             }
+            Step::ClaimUid(claim) => claim.make(),
             Step::SetCapabilities(mask) => set_capabilities(*mask),
             Step::ClearAmbient => caps::clear_ambient(),
             Step::NoNewPrivs => nix::sys::prctl::set_no_new_privs(),

@@ -3,9 +3,11 @@
 mod calls;
 mod child;
 mod clone;
+mod fork_unshare;
 mod idmap;
 mod init;
 mod report;
+mod vfork_clone;
 
 pub(crate) use clone::{Launched, launch};
 pub(crate) use init::{Farewell, Heard, hear, release};
