@@ -60,12 +60,19 @@ fn deadline() {
     command.arg(&file).args(["--", "sleep", "1000"]);
     let output = command.output().expect("the program can be started");
     assert_eq!(output.status.code(), Some(124));
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 fn sees_the_sandbox() {
     for sandbox in ["namespaces", "strict"] {
-        let output = script(sandbox, "id -u; hostname 2>/dev/null || uname -n; echo $$; ls /");
+        let output = script(
+            sandbox,
+            "id -u; hostname 2>/dev/null || uname -n; echo $$; ls /",
+        );
         let said = program::text(&output.stdout);
         let lines: Vec<&str> = said.lines().collect();
         let [uid, host, pid, root @ ..] = lines.as_slice() else {
@@ -82,25 +89,36 @@ fn sees_the_sandbox() {
         let refused = script(sandbox, "cat /etc/shadow");
         assert_eq!(refused.status.code(), Some(1));
         let said = program::text(&refused.stderr);
-        assert!(said.contains("/etc/shadow: No such file or directory"), "{said}");
+        assert!(
+            said.contains("/etc/shadow: No such file or directory"),
+            "{said}"
+        );
     }
 }
 
 /// Neither variables nor, besides its streams, descriptors.
 fn gets_nothing() {
     let mut command = program::escapology(["exec", "--", "sh", "-c", "env; ls /proc/$$/fd"]);
-    command.env("ESCAPOLOGY_TEST_SECRET", "x").env("TERM", "dumb");
+    command
+        .env("ESCAPOLOGY_TEST_SECRET", "x")
+        .env("TERM", "dumb");
     // Left open by whoever starts the program.
     let said = program::text(&command.output().expect("it can be started").stdout);
     assert!(!said.contains("ESCAPOLOGY_TEST_SECRET"), "{said}");
-    assert!(said.contains("TERM=dumb\n") && said.contains("HOME=/tmp\n"), "{said}");
+    assert!(
+        said.contains("TERM=dumb\n") && said.contains("HOME=/tmp\n"),
+        "{said}"
+    );
 
     let leaking = "exec 9</; exec \"$@\"";
     let mut command = std::process::Command::new("sh");
     command.args(["-c", leaking, "sh"]).arg(program::path());
     command.args(["exec", "--", "sh", "-c", "exec ls -l /proc/self/fd"]);
     let said = program::text(&command.output().expect("it can be started").stdout);
-    assert!(said.contains(" 0 -> ") && !said.contains(" 9 -> "), "{said}");
+    assert!(
+        said.contains(" 0 -> ") && !said.contains(" 9 -> "),
+        "{said}"
+    );
 }
 
 fn input() {
@@ -110,7 +128,8 @@ fn input() {
         .spawn()
         .expect("the program can be started");
     let mut pipe = child.stdin.take().expect("it is a pipe");
-    pipe.write_all(b"through and back\n").expect("somebody reads");
+    pipe.write_all(b"through and back\n")
+        .expect("somebody reads");
     drop(pipe);
     let output = child.wait_with_output().expect("it can be waited for");
     assert_eq!(output.status.code(), Some(0));

@@ -49,7 +49,8 @@ enter = "chroot"
 /// More than /proc/sys/fs/nr_open can ever be.
 const TOO_HIGH: &str = "namespaces = [\"user\"]\n[limits]\nopen_files = 4611686018427387904\n";
 
-const NO_WORKING_DIRECTORY: &str = "namespaces = [\"user\"]\nworking_directory = \"/no/such/place\"\n";
+const NO_WORKING_DIRECTORY: &str =
+    "namespaces = [\"user\"]\nworking_directory = \"/no/such/place\"\n";
 
 /// Launches that fail, and what must be said of them.
 const LAUNCHES: [(&str, &str, &str, &str); 5] = [
@@ -167,10 +168,16 @@ fn unwritable() {
         let words = format!("failed to write the report: {path}: {answer}");
         assert!(said.contains(&words), "{said}");
     }
-    let full = File::options().write(true).open("/dev/full").expect("there is one");
+    let full = File::options()
+        .write(true)
+        .open("/dev/full")
+        .expect("there is one");
     let output = program::escapology(probe).stdout(full).output();
     let said = program::refusal(&output.expect("the program can be started"), 4);
-    assert!(said.contains("failed to write the report: No space left on device"), "{said}");
+    assert!(
+        said.contains("failed to write the report: No space left on device"),
+        "{said}"
+    );
     traces::all_ended();
 }
 
@@ -192,7 +199,12 @@ fn come_and_go() {
         over.store(true, Ordering::Relaxed);
         for output in runs {
             let output = output.expect("the program can be started");
-            assert_eq!(output.status.code(), Some(0), "{}", program::text(&output.stderr));
+            assert_eq!(
+                output.status.code(),
+                Some(0),
+                "{}",
+                program::text(&output.stderr)
+            );
         }
     });
 }
@@ -200,7 +212,10 @@ fn come_and_go() {
 fn wrong_usage() {
     for (text, words) in [
         ("namespaces = [", "mine.toml: line 1: unclosed array"),
-        ("\nnamspaces = []", "mine.toml: line 2: unknown field `namspaces`"),
+        (
+            "\nnamspaces = []",
+            "mine.toml: line 2: unknown field `namspaces`",
+        ),
         ("hostname = \"box\"", "mine.toml: "),
     ] {
         in_file(text, |file| {
@@ -216,9 +231,18 @@ fn wrong_usage() {
     }
     for (arguments, words) in [
         (vec!["run", "--sandbox", "strcit"], "did you mean strict?"),
-        (vec!["exec", "--sandbox", "strcit", "--", "true"], "did you mean strict?"),
-        (vec!["run", "--sandbox-file", "/no/such/file"], "/no/such/file: No such file"),
-        (vec!["run", "--probe", "fs-raed-outside"], "did you mean fs-read-outside"),
+        (
+            vec!["exec", "--sandbox", "strcit", "--", "true"],
+            "did you mean strict?",
+        ),
+        (
+            vec!["run", "--sandbox-file", "/no/such/file"],
+            "/no/such/file: No such file",
+        ),
+        (
+            vec!["run", "--probe", "fs-raed-outside"],
+            "did you mean fs-read-outside",
+        ),
     ] {
         let output = program::escapology(arguments).output();
         let said = program::refusal(&output.expect("the program can be started"), 2);

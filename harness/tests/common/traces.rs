@@ -4,10 +4,7 @@
 //! run leaves becomes its child. So the end of all of it is one event, ECHILD
 //! of waitpid(2), and nothing is polled. Only one trial at a time may do this.
 
-#![allow(
-    dead_code,
-    reason = "test programs share it, and each uses some of it"
-)]
+#![allow(dead_code, reason = "test programs share it, and each uses some of it")]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -58,8 +55,17 @@ pub(crate) fn children(parent: Pid) -> Vec<(Pid, Vec<String>)> {
     let processes = procfs::process::all_processes().expect("there is a procfs");
     processes
         .flatten()
-        .filter(|process| process.stat().is_ok_and(|stat| stat.ppid == parent.as_raw()))
-        .map(|process| (Pid::from_raw(process.pid()), process.cmdline().unwrap_or_default()))
+        .filter(|process| {
+            process
+                .stat()
+                .is_ok_and(|stat| stat.ppid == parent.as_raw())
+        })
+        .map(|process| {
+            (
+                Pid::from_raw(process.pid()),
+                process.cmdline().unwrap_or_default(),
+            )
+        })
         .collect()
 }
 
