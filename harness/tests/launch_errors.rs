@@ -8,6 +8,7 @@ mod traces;
 #[path = "common/trials.rs"]
 mod trials;
 
+use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -186,11 +187,13 @@ fn come_and_go() {
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
+            // Each lives for a millisecond or two: long enough to be listed.
+            let mut living = VecDeque::new();
             while !over.load(Ordering::Relaxed) {
-                let directories: Vec<_> = (0..8)
-                    .map(|_| tempfile::tempdir_in("/tmp").expect("a directory can be made"))
-                    .collect();
-                drop(directories);
+                living.push_back(tempfile::tempdir_in("/tmp").expect("a directory can be made"));
+                if living.len() > 64 {
+                    living.pop_front();
+                }
             }
         });
         let runs: Vec<_> = (0..10)
