@@ -67,6 +67,7 @@ fn surveyed(place: &str, program: &str, arguments: &[&str]) -> String {
     let output = Process::new(program)
         .args(arguments)
         .current_dir(private.path())
+        .env("TMPDIR", private.path())
         .env("ESCAPOLOGY_SURVEY", place)
         .output()
         .unwrap();
