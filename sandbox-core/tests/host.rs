@@ -62,9 +62,12 @@ fn own() -> String {
 fn surveyed(place: &str, program: &str, arguments: &[&str]) -> String {
     // A directory that an unprivileged user could not even enter again.
     let private = tempfile::tempdir().unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(private.path(), mode).unwrap();
     let output = Process::new(program)
         .args(arguments)
         .current_dir(private.path())
+        .env("TMPDIR", private.path())
         .env("ESCAPOLOGY_SURVEY", place)
         .output()
         .unwrap();

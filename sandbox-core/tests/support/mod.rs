@@ -97,10 +97,13 @@ pub(crate) fn inside(test: &str, spec: Spec, body: impl FnOnce()) {
     if std::env::var_os("ESCAPOLOGY_INSIDE").is_some() {
         return body();
     }
+    // What is mounted inside hinders nobody from removing it out here.
+    let room = tempfile::tempdir().unwrap();
     let sandbox = spec.build().unwrap();
     let mut command = Command::new(&sandbox, std::env::current_exe().unwrap());
     command
         .args([test, "--exact", "--nocapture"])
+        .env("TMPDIR", room.path())
         .env("ESCAPOLOGY_INSIDE", "1");
     let (exit, text) = finish(&mut command);
     assert_eq!(exit, Exit::Code(0), "{text}");
