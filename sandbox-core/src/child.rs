@@ -114,6 +114,8 @@ pub struct Child {
     deadline: Option<Instant>,
     /// Whether the direct child leads a process group of its own.
     leads_group: bool,
+    /// Whether its user id is its own.
+    pooled: bool,
     pid_namespace: bool,
     degraded: Vec<Degraded>,
     ended: Option<(Outcome, Usage)>,
@@ -134,6 +136,7 @@ impl Child {
                 .deadline
                 .and_then(|deadline| Instant::now().checked_add(deadline)),
             leads_group,
+            pooled: spec.uid_pool.is_some(),
             pid_namespace: spec.has(Namespace::Pid),
             degraded,
             ended: None,
@@ -148,6 +151,12 @@ impl Child {
     /// The program's pid, as seen from here.
     pub fn program_id(&self) -> Pid {
         self.launched.program
+    }
+
+    /// The program's user id, as seen from here: with a uid pool, the one that it
+    /// has claimed.
+    pub fn uid(&self) -> u32 {
+        self.launched.uid
     }
 
     /// How long each stage of the launch took.
@@ -268,9 +277,22 @@ impl Child {
             let _ = cgroup.kill();
         }
         self.kill_group();
+        let pool = self.kill_pooled();
         match process::send_signal(self.launched.pidfd.as_fd(), libc::SIGKILL) {
-            Ok(()) | Err(Errno::ESRCH) => Ok(()),
+            Ok(()) | Err(Errno::ESRCH) => pool.map_err(failed),
             Err(errno) => Err(failed(errno)),
+        }
+    }
+
+    /// Kills all that has the pool's id. The direct child, not reaped yet, still
+    /// counts as one of its processes, so that nobody else has claimed it. In a
+    /// pid namespace its pid 1 may have reaped the last one; nothing is left
+    /// there anyway.
+    fn kill_pooled(&self) -> nix::Result<()> {
+        if self.pooled && !self.pid_namespace {
+            crate::uid_pool::kill_all(self.launched.uid)
+        } else {
+            Ok(())
         }
     }
 
@@ -346,6 +368,8 @@ impl Child {
     /// Tears down what is left and reaps the direct child.
     fn reap(&mut self, outcome: Outcome) -> Result<()> {
         self.kill_group();
+        // The exit status counts more than a leftover that would not go.
+        let _ = self.kill_pooled();
         let mut usage = process::no_usage();
         loop {
             match process::wait(

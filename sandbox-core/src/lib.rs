@@ -31,6 +31,7 @@ mod plan;
 mod spec;
 mod stage;
 mod sys;
+mod uid_pool;
 
 pub use child::{Child, Exit, Timings, Usage};
 pub use command::{Command, Stdio};
@@ -40,6 +41,6 @@ pub use nix::errno::Errno;
 pub use spec::{
     Access, Base, Capabilities, Capability, Cgroup, Degraded, Derived, Descriptors, Enter,
     Environment, Guard, IdRange, Ids, Init, Keyring, Limits, Mount, Namespace, PolicyError, Root,
-    Sandbox, Session, Spec, TimeOffsets, WorkingDirectory,
+    Sandbox, Session, Spec, Strategy, TimeOffsets, UidPool, WorkingDirectory,
 };
 pub use stage::Stage;

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::Duration;
 
-use sandbox_core::{Command, Exit, Ids, Init, Namespace, Root, Session, Spec, Stdio};
+use sandbox_core::{Command, Descriptors, Exit, Ids, Init, Namespace, Root, Session, Spec, Stdio};
 use support::{builder, filter, shell};
 
 /// Far more than any of these launches takes: only a hang comes near it.
@@ -191,8 +191,10 @@ fn m5_no_handler_of_the_launcher_runs_in_a_child() {
         let mut storm = || {
             for round in 0..100 {
                 for spec in sandboxes() {
+                    // In the group of the storm, and with the pipe until exec.
                     let spec = Spec {
                         session: Session::Inherit,
+                        descriptors: Descriptors::Inherit,
                         ..spec
                     };
                     exits_with(&spec, round);

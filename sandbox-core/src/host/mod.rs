@@ -16,7 +16,7 @@ use crate::command::Command;
 use crate::error::Error;
 use crate::spec::{
     Capabilities, Capability, Cgroup, Descriptors, Enter, Guard, IdRange, Ids, Keyring, Mount,
-    Namespace, Root, Spec, TimeOffsets,
+    Namespace, Root, Spec, TimeOffsets, WorkingDirectory,
 };
 use crate::sys::{caps, mount, process};
 
@@ -156,6 +156,8 @@ impl Host {
                 ..Root::default()
             }),
             mounts,
+            // Not the launcher's own, which it may not be able to enter again.
+            working_directory: WorkingDirectory::Path("/".into()),
             ..bare()
         };
         let state = self.try_out(rooted(Enter::PivotRoot, Vec::new()));

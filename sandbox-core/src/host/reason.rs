@@ -133,10 +133,10 @@ fn chrooted() -> bool {
         .is_ok_and(|infos| infos.iter().all(|info| info.mount_point.as_os_str() != "/"))
 }
 
+/// Whether the calling thread, which launches, has a seccomp filter.
 fn filtered() -> bool {
-    procfs::process::Process::myself()
-        .and_then(|process| process.status())
-        .is_ok_and(|status| status.seccomp == Some(2))
+    std::fs::read_to_string("/proc/thread-self/status")
+        .is_ok_and(|status| status.lines().any(|line| line == "Seccomp:\t2"))
 }
 
 /// The first id of the calling user's first range in /etc/subuid or /etc/subgid.

@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sched::{CloneFlags, setns, unshare};
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::resource::setrlimit;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, socket};
 use nix::sys::stat::{Mode, mkdirat, umask};
@@ -18,6 +18,9 @@ use nix::unistd::{
     Pid, chdir, chroot, close, fchdir, pivot_root, setpgid, setsid, symlinkat, write,
 };
 
+use super::calls::{
+    drop_bounding, enter_time, remount, set_capabilities, unshare_time, working_directory,
+};
 use super::init;
 use super::report::Report;
 use crate::plan::{Plan, Step};
@@ -36,8 +39,34 @@ pub(super) struct Inheritance<'a> {
     pub(super) launcher: Option<RawFd>,
     /// The cgroup's `cgroup.procs`, where clone could not place the child in it.
     pub(super) cgroup_procs: Option<RawFd>,
-    /// Whether the old clone(2) was used, which does less.
-    pub(super) old_clone: bool,
+    /// The call that made the process; the others do less than clone3.
+    pub(super) made: Made,
+}
+
+/// The call that a process was made by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Made {
+    /// clone3(2), which does it all.
+    ByClone3,
+    /// clone(2), which has fewer flags.
+    ByClone,
+    /// fork(2), which has none: the namespaces are still to be made.
+    ByUnshare,
+}
+
+impl Made {
+    /// The namespaces that the child makes itself: the bit of CLONE_NEWTIME
+    /// means something else to clone(2), and a cgroup namespace has its root
+    /// where its maker is, which must be the sandbox's cgroup.
+    pub(super) fn later(self) -> u64 {
+        match self {
+            Self::ByClone3 => 0,
+            Self::ByClone => {
+                crate::sys::clone::NEWTIME | u64::from(libc::CLONE_NEWCGROUP.unsigned_abs())
+            }
+            Self::ByUnshare => u64::MAX,
+        }
+    }
 }
 
 struct Child<'a> {
@@ -79,9 +108,10 @@ impl Child<'_> {
         exec::exit(1)
     }
 
-    /// Does what clone3 does and clone(2) does not.
+    /// Does what clone3 does and the call that was used does not.
     fn catch_up(&mut self) -> nix::Result<()> {
-        if !self.inheritance.old_clone {
+        let made = self.inheritance.made;
+        if made == Made::ByClone3 {
             return Ok(());
         }
         for number in 1..=signal::LAST {
@@ -91,9 +121,31 @@ impl Child<'_> {
         if let Some(procs) = self.inheritance.cgroup_procs.and_then(fd::borrow) {
             write(procs, b"0")?;
         }
-        if self.plan.flags & crate::sys::clone::NEWTIME != 0 {
-            unshare_time()?;
+        let flags = self.plan.flags & made.later();
+        if flags != 0 {
+            unshare(CloneFlags::from_bits_retain(
+                i32::try_from(flags).unwrap_or(-1),
+            ))?;
+        }
+        if made == Made::ByUnshare {
+            self.begin_again(flags)?;
+        } else if flags & crate::sys::clone::NEWTIME != 0 {
             enter_time()?;
+        }
+        Ok(())
+    }
+
+    /// Only children enter a pid or time namespace that was unshared: the
+    /// sandbox's first process is one, made as this process's sibling, so that
+    /// the launcher is its parent.
+    fn begin_again(&mut self, flags: u64) -> nix::Result<()> {
+        let for_children =
+            u64::from(libc::CLONE_NEWPID.unsigned_abs()) | crate::sys::clone::NEWTIME;
+        if flags & for_children != 0 && crate::sys::clone::fork_sibling()? != 0 {
+            exec::exit(0);
+        }
+        if let Some(report) = fd::borrow(self.inheritance.report) {
+            Report::started().send(report);
         }
         Ok(())
     }
@@ -140,6 +192,7 @@ impl Child<'_> {
                 }
             }
             Step::ParentDeathSignal => self.tie_to_parent(),
+            Step::JoinProcessGroup(group) => setpgid(Pid::from_raw(0), *group),
             Step::LeadProcessGroup => setpgid(Pid::from_raw(0), Pid::from_raw(0)),
             Step::NewSession => setsid().map(drop),
             Step::Hostname(name) => {
@@ -284,6 +337,7 @@ impl Child<'_> {
                 ids::set_group(*gid)?;
                 ids::set_user(*uid)
             }
+            Step::ClaimUid(claim) => claim.make(),
             Step::SetCapabilities(mask) => set_capabilities(*mask),
             Step::ClearAmbient => caps::clear_ambient(),
             Step::NoNewPrivs => nix::sys::prctl::set_no_new_privs(),
@@ -407,98 +461,4 @@ impl Child<'_> {
         }
         Err(worst)
     }
-}
-
-/// The launcher's working directory, to which the child goes back once it is in
-/// its root, where it keeps it.
-fn working_directory(keep: bool) -> nix::Result<Option<OwnedFd>> {
-    if !keep {
-        return Ok(None);
-    }
-    open(
-        c".",
-        OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
-        Mode::empty(),
-    )
-    .map(Some)
-}
-
-fn unshare_time() -> nix::Result<()> {
-    unshare(CloneFlags::from_bits_retain(0x80))
-}
-
-fn enter_time() -> nix::Result<()> {
-    let namespace = open(
-        c"/proc/self/ns/time_for_children",
-        OFlag::O_RDONLY | OFlag::O_CLOEXEC,
-        Mode::empty(),
-    )?;
-    setns(namespace, CloneFlags::from_bits_retain(0x80))
-}
-
-/// mount(2) takes a path only: the descriptor's, through the outside's procfs,
-/// which is still there at this point.
-fn remount(target: BorrowedFd<'_>, flags: MsFlags) -> nix::Result<()> {
-    let mut path = *b"/proc/self/fd/\0\0\0\0\0\0\0\0\0\0\0";
-    let mut digits = [0_u8; 10];
-    let mut number = target.as_raw_fd().unsigned_abs();
-    let mut count = 0;
-    while count == 0 || number > 0 {
-        if let Some(digit) = digits.get_mut(count) {
-            *digit = b'0' + (number % 10) as u8;
-        }
-        number /= 10;
-        count += 1;
-    }
-    for (slot, digit) in path
-        .iter_mut()
-        .skip(14)
-        .zip(digits.iter().take(count).rev())
-    {
-        *slot = *digit;
-    }
-    let path = std::ffi::CStr::from_bytes_until_nul(&path).map_err(|_| Errno::ENAMETOOLONG)?;
-    mount(None::<&str>, path, None::<&str>, flags, None::<&str>)
-}
-
-fn drop_bounding(keep: u64, steps: &[(Stage, Step)]) -> nix::Result<()> {
-    for capability in 0..64_u8 {
-        if keep & 1 << capability != 0 {
-            continue;
-        }
-        match caps::in_bounding(capability) {
-            Err(_) => break, // beyond this kernel's last
-            Ok(false) => {}
-            Ok(true) => match caps::drop_bounding(capability) {
-                // Without CAP_SETPCAP the set stays as it is; under
-                // no_new_privs execve gives nothing out of it.
-                Err(Errno::EPERM)
-                    if steps
-                        .iter()
-                        .any(|(_, step)| matches!(step, Step::NoNewPrivs)) =>
-                {
-                    return Ok(());
-                }
-                other => other?,
-            },
-        }
-    }
-    Ok(())
-}
-
-fn set_capabilities(mask: Option<u64>) -> nix::Result<()> {
-    let mask = match mask {
-        Some(mask) => mask,
-        None => caps::get()?.permitted,
-    };
-    caps::set(caps::Sets {
-        effective: mask,
-        permitted: mask,
-        inheritable: mask,
-    })?;
-    caps::clear_ambient()?;
-    for capability in (0..64_u8).filter(|capability| mask & 1 << capability != 0) {
-        caps::raise_ambient(capability)?;
-    }
-    Ok(())
 }

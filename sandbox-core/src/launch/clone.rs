@@ -1,4 +1,4 @@
-//! The launch strategy `clone`: one clone3(2) with every namespace flag.
+//! Launching a plan, and the strategy `clone`: one clone3(2) with every flag.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
@@ -8,14 +8,16 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::unistd::{Pid, setpgid};
 
-use super::child::{self, Inheritance};
+use super::child::{self, Inheritance, Made};
 use super::idmap;
 use super::init::{Heard, hear};
 use super::report::{self, Received};
+use super::{fork_unshare, vfork_clone};
 use crate::cgroup::CgroupDirectory;
 use crate::child::{Exit, Timings};
 use crate::error::{Error, Result};
 use crate::plan::Plan;
+use crate::spec::Strategy;
 use crate::stage::Stage;
 use crate::sys::clone::{Cloned, clone, clone3};
 use crate::sys::page::{Progress, now};
@@ -28,6 +30,8 @@ pub(crate) struct Launched {
     pub(crate) pidfd: OwnedFd,
     /// The program's own process: a child of pid 1 where there is one of ours.
     pub(crate) program: Pid,
+    /// The user id that it has out here.
+    pub(crate) uid: u32,
     /// Pid 1 of ours watches the other end, and says goodbye through it.
     pub(crate) leash: Option<OwnedFd>,
     pub(crate) timings: Timings,
@@ -56,46 +60,32 @@ pub(crate) fn launch(plan: &mut Plan, cgroup: Option<&CgroupDirectory>) -> Resul
     let progress = Progress::new().map_err(prepared)?;
     let started = now();
 
-    // Every signal: a timer could restart the clone for ever, and a handler of
-    // the launcher's must not run in the child before exec has reset it.
-    let mask = signal::set_mask(u64::MAX).map_err(prepared)?;
-    let (cloned, old_clone) = make(plan.flags, cgroup);
-    if !matches!(cloned, Ok(Cloned::Child)) {
-        // Setting a mask cannot fail with these arguments.
-        let _ = signal::set_mask(mask);
-    }
-    let (pid, pidfd) = match cloned {
-        Ok(Cloned::Child) => child::run(
-            plan,
-            Inheritance {
-                progress: &progress,
-                report: child_report.as_raw_fd(),
-                leash: leash.as_ref().map(|(_, child)| child.as_raw_fd()),
-                launcher: launcher.as_ref().map(AsRawFd::as_raw_fd),
-                cgroup_procs: cgroup.map(|cgroup| cgroup.procs().as_raw_fd()),
-                old_clone,
-            },
-        ),
-        Ok(Cloned::Parent { pid, pidfd }) => (pid, pidfd),
-        Err(errno) => {
-            return Err(Error::Launch {
-                stage: Stage::Clone,
-                subject: None,
-                errno,
-            });
-        }
+    let inheritance = Inheritance {
+        progress: &progress,
+        report: child_report.as_raw_fd(),
+        leash: leash.as_ref().map(|(_, child)| child.as_raw_fd()),
+        launcher: launcher.as_ref().map(AsRawFd::as_raw_fd),
+        cgroup_procs: cgroup.map(|cgroup| cgroup.procs().as_raw_fd()),
+        made: Made::ByClone3,
     };
+    let made = match plan.strategy {
+        Strategy::Clone => by_clone(plan, inheritance, cgroup),
+        Strategy::VforkClone => vfork_clone::make(plan, inheritance, cgroup),
+        Strategy::ForkUnshare => fork_unshare::make(plan, inheritance, &report),
+    };
+    let (pid, pidfd) = made?;
     drop(child_report);
     drop(launcher);
     let leash = leash.map(|(parent, _)| parent);
 
     match follow(plan, &report, pid) {
-        Ok(Some(program)) => {
+        Ok(Some((program, uid))) => {
             let timings = timings(&progress, started, plan.clock_offset);
             Ok(Launched {
                 pid,
                 pidfd,
                 program,
+                uid,
                 leash,
                 timings,
             })
@@ -128,21 +118,56 @@ fn launcher(plan: &Plan) -> nix::Result<Option<OwnedFd>> {
     }
 }
 
-fn make(flags: u64, cgroup: Option<&CgroupDirectory>) -> (nix::Result<Cloned>, bool) {
-    match clone3(flags, cgroup.map(|cgroup| cgroup.directory())) {
-        // An old kernel, or a filter that cannot look behind the pointer to the
-        // flags. Not remembered: the filter may be of this thread alone.
-        Err(Errno::ENOSYS) => {}
-        other => return (other, false),
-    }
-    // The bit of CLONE_NEWTIME means something else to clone(2); the child
-    // makes that namespace by unshare instead.
-    (clone(flags & !crate::sys::clone::NEWTIME), true)
+/// Runs something with every signal blocked in this thread: a timer could
+/// restart a clone for ever, and a handler of the launcher's must not run in the
+/// child before exec has reset it.
+pub(super) fn with_signals_blocked<T>(body: impl FnOnce() -> T) -> Result<T> {
+    let mask = signal::set_mask(u64::MAX).map_err(|errno| Error::Launch {
+        stage: Stage::Prepare,
+        subject: Some("signal mask".into()),
+        errno,
+    })?;
+    let result = body();
+    // Setting a mask cannot fail with these arguments.
+    let _ = signal::set_mask(mask);
+    Ok(result)
 }
 
-/// Waits until the program runs: its pid, or nothing where the child ended
+/// A failure of the call that makes the process.
+pub(super) fn not_made(errno: Errno) -> Error {
+    Error::Launch {
+        stage: Stage::Clone,
+        subject: None,
+        errno,
+    }
+}
+
+fn by_clone(
+    plan: &mut Plan,
+    mut inheritance: Inheritance<'_>,
+    cgroup: Option<&CgroupDirectory>,
+) -> Result<(Pid, OwnedFd)> {
+    let cloned = with_signals_blocked(|| {
+        let directory = cgroup.map(|cgroup| cgroup.directory());
+        let mut cloned = clone3(plan.flags, directory);
+        // An old kernel, or a filter that cannot look behind the pointer to the
+        // flags. Not remembered: the filter may be of this thread alone.
+        if cloned.as_ref().err() == Some(&Errno::ENOSYS) {
+            inheritance.made = Made::ByClone;
+            cloned = clone(plan.flags & !Made::ByClone.later());
+        }
+        match cloned {
+            Ok(Cloned::Child) => child::run(plan, inheritance),
+            Ok(Cloned::Parent { pid, pidfd }) => Ok((pid, pidfd)),
+            Err(errno) => Err(errno),
+        }
+    })?;
+    cloned.map_err(not_made)
+}
+
+/// Waits until the program runs: its pid and user id, or nothing where the child ended
 /// without a word.
-fn follow(plan: &Plan, report: &OwnedFd, pid: Pid) -> Result<Option<Pid>> {
+fn follow(plan: &Plan, report: &OwnedFd, pid: Pid) -> Result<Option<(Pid, u32)>> {
     let lost = |errno| Error::Child {
         action: "hear from the child",
         errno,
@@ -162,7 +187,8 @@ fn follow(plan: &Plan, report: &OwnedFd, pid: Pid) -> Result<Option<Pid>> {
     let mut program = None;
     loop {
         match report::receive(report.as_fd()).map_err(lost)? {
-            Received::Executing(pid) => program = Some(pid),
+            Received::Executing(pid, uid) => program = Some((pid, uid)),
+            Received::Started(_) => {}
             Received::End => return Ok(program),
             Received::Failed { stage, step, errno } => {
                 let stage = Stage::from_index(stage).unwrap_or(Stage::Clone);
@@ -197,7 +223,8 @@ fn lost(pidfd: &OwnedFd, leash: Option<OwnedFd>) -> Exit {
     }
 }
 
-fn reap(pidfd: &OwnedFd) -> Exit {
+/// Reaps a child that has ended or is about to.
+pub(super) fn reap(pidfd: &OwnedFd) -> Exit {
     loop {
         match process::wait(process::Wait::Pidfd(pidfd.as_fd()), 0, None) {
             Ok(Some(ended)) => return Exit::from_wait(ended.code, ended.status),

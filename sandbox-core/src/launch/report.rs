@@ -26,6 +26,7 @@ pub(super) struct Report {
 
 const FAILED: u8 = 1;
 const EXECUTING: u8 = 2;
+const STARTED: u8 = 3;
 
 impl Report {
     /// A step failed; the child is about to leave.
@@ -45,6 +46,15 @@ impl Report {
             stage: 0,
             step: 0,
             errno: 0,
+        }
+    }
+
+    /// The process that will be the sandbox has begun; for strategies in which
+    /// the launcher does not make it itself.
+    pub(super) fn started() -> Self {
+        Self {
+            kind: STARTED,
+            ..Self::executing()
         }
     }
 
@@ -71,8 +81,11 @@ pub(super) enum Received {
         step: usize,
         errno: Errno,
     },
-    /// The program's process is about to execute it; its pid out here.
-    Executing(Pid),
+    /// The program's process is about to execute it; its pid and user id out
+    /// here.
+    Executing(Pid, u32),
+    /// The sandbox's first process has begun; its pid out here.
+    Started(Pid),
     /// Every copy of the child's end is closed: executed, or dead.
     End,
 }
@@ -108,21 +121,24 @@ pub(super) fn receive(socket: BorrowedFd<'_>) -> nix::Result<Received> {
         }
     };
     let length = message.bytes;
-    let pid = message.cmsgs()?.find_map(|message| match message {
-        ControlMessageOwned::ScmCredentials(credentials) => Some(Pid::from_raw(credentials.pid())),
+    let sender = message.cmsgs()?.find_map(|message| match message {
+        ControlMessageOwned::ScmCredentials(credentials) => {
+            Some((Pid::from_raw(credentials.pid()), credentials.uid()))
+        }
         _ => None,
     });
     if length < bytes.len() {
         return Ok(Received::End);
     }
     let [kind, stage, step_low, step_high, errno @ ..] = bytes;
-    match (kind, pid) {
+    match (kind, sender) {
         (FAILED, _) => Ok(Received::Failed {
             stage,
             step: usize::from(u16::from_ne_bytes([step_low, step_high])),
             errno: Errno::from_raw(i32::from_ne_bytes(errno)),
         }),
-        (EXECUTING, Some(pid)) => Ok(Received::Executing(pid)),
+        (EXECUTING, Some((pid, uid))) => Ok(Received::Executing(pid, uid)),
+        (STARTED, Some((pid, _))) => Ok(Received::Started(pid)),
         _ => Err(Errno::EPROTO),
     }
 }

@@ -7,9 +7,10 @@ use nix::unistd::{getegid, geteuid, getgroups};
 
 use super::Step;
 use crate::error::{Error, Result};
-use crate::spec::{Capabilities, Capability, IdRange, Ids, Namespace, Spec};
+use crate::spec::{Capabilities, Capability, IdRange, Ids, Namespace, Spec, Strategy};
 use crate::stage::Stage;
 use crate::sys::caps;
+use crate::uid_pool::Claim;
 
 /// Who writes the id maps of a new user namespace, and what.
 #[derive(Debug, PartialEq, Eq)]
@@ -59,7 +60,9 @@ pub(super) fn map_steps(spec: &Spec, steps: &mut Vec<(Stage, Step)>) -> Result<I
         let gid_map = lines(&range(ids.gid, own.gid));
         // Supplementary groups can be dropped inside only where setgroups was
         // not denied, for which the writer needs CAP_SETGID outside.
-        if privileged && !getgroups().unwrap_or_default().is_empty() {
+        // A launcher that is held until the program runs cannot be the writer.
+        let held = spec.strategy == Strategy::VforkClone;
+        if privileged && !held && !getgroups().unwrap_or_default().is_empty() {
             steps.push((Stage::IdMap, Step::AwaitParent));
             return Ok(IdWriter::Parent { uid_map, gid_map });
         }
@@ -94,6 +97,14 @@ pub(super) fn map_steps(spec: &Spec, steps: &mut Vec<(Stage, Step)>) -> Result<I
 
 /// Adds the steps by which the program takes on its ids.
 pub(super) fn id_steps(spec: &Spec, writer: &IdWriter, steps: &mut Vec<(Stage, Step)>) {
+    if let Some(pool) = spec.uid_pool {
+        steps.push((Stage::Ids, Step::ClearGroups));
+        steps.push((Stage::Ids, Step::ClaimUid(Claim::new(pool))));
+        if spec.die_with_parent {
+            steps.push((Stage::Ids, Step::ParentDeathSignal));
+        }
+        return;
+    }
     let ids = match (&spec.ids, writer) {
         (Some(ids), _) => (ids.uid, ids.gid),
         (None, IdWriter::Parent { .. }) => (geteuid().as_raw(), getegid().as_raw()),

@@ -19,7 +19,7 @@ pub(crate) use step::Step;
 
 use crate::error::{Error, Result};
 use crate::spec::{
-    Capabilities, Descriptors, Init, Keyring, Namespace, Session, Spec, WorkingDirectory,
+    Capabilities, Descriptors, Init, Keyring, Namespace, Session, Spec, Strategy, WorkingDirectory,
 };
 use crate::stage::Stage;
 use crate::sys::clone::NEWTIME;
@@ -58,6 +58,7 @@ pub(crate) struct Request<'a> {
 /// What the child walks.
 #[derive(Debug)]
 pub(crate) struct Plan {
+    pub(crate) strategy: Strategy,
     /// The namespace flags of clone(2); CLONE_NEWTIME only without offsets.
     pub(crate) flags: u64,
     pub(crate) steps: Vec<(Stage, Step)>,
@@ -100,14 +101,32 @@ impl Plan {
         if spec.die_with_parent {
             steps.push((Stage::ParentDeath, Step::ParentDeathSignal));
         }
-        let joins = request.process_group.filter(|group| group.as_raw() != 0);
+        let mut joins = request.process_group.filter(|group| group.as_raw() != 0);
+        if spec.strategy == Strategy::VforkClone
+            && let Some(group) = joins.take()
+        {
+            // The launcher, which is held, cannot do it.
+            if spec.has(Namespace::Pid) {
+                return Err(Error::Launch {
+                    stage: Stage::Session,
+                    subject: Some(
+                        "joining a process group from a new pid namespace by vfork-clone".into(),
+                    ),
+                    errno: Errno::EOPNOTSUPP,
+                });
+            }
+            steps.push((Stage::Session, Step::JoinProcessGroup(group)));
+        }
         if joins.is_some() && !ids.by_parent() {
             // The parent puts the child into the group: in a pid namespace of
             // its own the child has no name for it. Before setsid, which would
             // make a session of its own and no group to join.
             steps.push((Stage::Session, Step::AwaitParent));
         }
-        if request.process_group.is_some() && joins.is_none() && spec.session == Session::Inherit {
+        let leads = request
+            .process_group
+            .is_some_and(|group| group.as_raw() == 0);
+        if leads && spec.session == Session::Inherit {
             steps.push((Stage::Session, Step::LeadProcessGroup));
         }
         if spec.session == Session::New {
@@ -195,6 +214,7 @@ impl Plan {
 
         let environment = environment(spec, &request.environment);
         Ok(Self {
+            strategy: spec.strategy,
             flags: flags(spec, offsets.is_some()),
             steps,
             slots,

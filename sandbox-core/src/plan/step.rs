@@ -4,6 +4,9 @@ use std::ffi::{CStr, CString};
 
 use nix::mount::MsFlags;
 use nix::sys::resource::Resource;
+use nix::unistd::Pid;
+
+use crate::uid_pool::Claim;
 
 /// What the child does, one after the other. Numbers of slots are indices into
 /// [`Plan::slots`](super::Plan::slots).
@@ -18,6 +21,8 @@ pub(crate) enum Step {
     },
     /// Asks for SIGKILL when the parent's thread ends.
     ParentDeathSignal,
+    /// Joins a process group of its own pid namespace.
+    JoinProcessGroup(Pid),
     /// Makes a process group of its own.
     LeadProcessGroup,
     NewSession,
@@ -106,6 +111,8 @@ pub(crate) enum Step {
         uid: u32,
         gid: u32,
     },
+    /// Takes on a user id of a pool that nobody else has.
+    ClaimUid(Claim),
     /// These in every set, or, for none, all that there are.
     SetCapabilities(Option<u64>),
     /// Leaves it to execve(2) who keeps capabilities.
@@ -134,9 +141,11 @@ impl Step {
                 Some(format!("/{}", target.to_string_lossy()))
             }
             Self::Chroot(path) | Self::ChangeDirectory(path) => text(path),
+            Self::JoinProcessGroup(group) => Some(format!("process group {group}")),
             Self::Limit { name, value, .. } => Some(format!("{name} = {value}")),
             Self::SetIds { uid, gid } => Some(format!("uid {uid}, gid {gid}")),
             Self::UnshareTime | Self::EnterTime => Some("time namespace".to_owned()),
+            Self::ClaimUid(claim) => Some(claim.to_string()),
             Self::ClearGroups => Some("supplementary groups".to_owned()),
             Self::DropBounding(_) => Some("bounding set".to_owned()),
             Self::PivotRoot { .. } => Some("pivot_root".to_owned()),

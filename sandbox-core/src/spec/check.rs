@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use super::{Base, Enter, Mount, Namespace, Spec, WorkingDirectory};
+use super::{Base, Enter, Init, Mount, Namespace, Spec, Strategy, WorkingDirectory};
 
 /// Why a description makes no sandbox.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,6 +48,19 @@ pub enum PolicyError {
         /// Why not.
         why: String,
     },
+    /// A pool of user ids that cannot be used.
+    #[error("the uid pool is not usable: {0}")]
+    UidPool(&'static str),
+    /// A part that a launch strategy cannot do.
+    #[error("the strategy {strategy} cannot do {what}: {why}")]
+    Strategy {
+        /// The strategy.
+        strategy: &'static str,
+        /// The part.
+        what: &'static str,
+        /// Why not.
+        why: &'static str,
+    },
     /// A limit or deadline of nothing.
     #[error("a deadline of zero kills the sandbox at once: leave it out for none")]
     ZeroDeadline,
@@ -70,9 +83,11 @@ impl Namespace {
 }
 
 pub(super) fn check(spec: &Spec) -> Result<(), PolicyError> {
+    check_strategy(spec)?;
     check_root(spec)?;
     check_mounts(spec)?;
     check_ids(spec)?;
+    check_pool(spec)?;
     if let Some(name) = &spec.hostname {
         need(spec, Namespace::Uts, || "a host name".to_owned())?;
         if name.is_empty() || name.len() > 64 {
@@ -101,6 +116,63 @@ pub(super) fn check(spec: &Spec) -> Result<(), PolicyError> {
     }
     if spec.deadline.is_some_and(|deadline| deadline.is_zero()) {
         return Err(PolicyError::ZeroDeadline);
+    }
+    Ok(())
+}
+
+fn check_pool(spec: &Spec) -> Result<(), PolicyError> {
+    let Some(pool) = spec.uid_pool else {
+        return Ok(());
+    };
+    let why = if spec.has(Namespace::User) {
+        "its ids are the launcher's, and a user namespace has its own: leave one of the two out"
+    } else if spec.ids.is_some() {
+        "it chooses the id, and so does `ids`: leave one of the two out"
+    } else if pool.first == 0 || pool.count == 0 {
+        "it must hold at least one id, and not 0"
+    } else if pool.first.checked_add(pool.count).is_none() {
+        "it goes beyond 4294967295"
+    } else {
+        return Ok(());
+    };
+    Err(PolicyError::UidPool(why))
+}
+
+fn check_strategy(spec: &Spec) -> Result<(), PolicyError> {
+    if spec.strategy != Strategy::VforkClone {
+        return Ok(());
+    }
+    let refuse = |what, why| {
+        Err(PolicyError::Strategy {
+            strategy: "vfork-clone",
+            what,
+            why,
+        })
+    };
+    let ranges = spec.ids.as_ref().is_some_and(|ids| !ids.uid_map.is_empty());
+    if ranges {
+        return refuse(
+            "ranges of ids",
+            "the launcher, which would write them, is held until the program runs",
+        );
+    }
+    if (spec.ids.is_some() || spec.uid_pool.is_some()) && !spec.has(Namespace::User) {
+        return refuse(
+            "ids without a user namespace",
+            "the launcher, whose memory it shares, would become undumpable",
+        );
+    }
+    if spec.has(Namespace::Pid) && spec.init == Init::Minimal {
+        return refuse(
+            "a minimal pid 1",
+            "it never executes anything, and would hold the launcher for ever: set init = \"program\"",
+        );
+    }
+    if spec.time.is_some() {
+        return refuse(
+            "clock offsets",
+            "the kernel lets nobody enter a time namespace who shares memory (EUSERS)",
+        );
     }
     Ok(())
 }
@@ -262,7 +334,7 @@ fn bytes(what: &'static str, text: &OsStr) -> Result<(), PolicyError> {
 mod tests {
     use rstest::rstest;
 
-    use super::super::{Cgroup, IdRange, Ids, Root, TimeOffsets};
+    use super::super::{Cgroup, IdRange, Ids, Root, TimeOffsets, UidPool};
     use super::*;
 
     fn spec(namespaces: &[Namespace]) -> Spec {
@@ -330,6 +402,13 @@ mod tests {
         Spec { mounts: vec![Mount::Symlink { source: "a\0b".into(), target: "/l".into() }], ..spec(&[Namespace::Mount]) },
         "cannot be passed"
     )]
+    #[case::pool_in_a_user_namespace(Spec { uid_pool: Some(UidPool { first: 9, count: 1 }), ..spec(&[Namespace::User]) }, "leave one of the two out")]
+    #[case::pool_with_root(Spec { uid_pool: Some(UidPool { first: 0, count: 1 }), ..Spec::default() }, "not 0")]
+    #[case::pool_too_long(Spec { uid_pool: Some(UidPool { first: 9, count: u32::MAX }), ..Spec::default() }, "beyond")]
+    #[case::vfork_with_ranges(Spec { strategy: Strategy::VforkClone, ids: ids(vec![range(0, 0, 1)]), ..spec(&[Namespace::User]) }, "ranges of ids")]
+    #[case::vfork_with_pid_1(Spec { strategy: Strategy::VforkClone, ..spec(&[Namespace::Pid]) }, "minimal pid 1")]
+    #[case::vfork_with_offsets(Spec { strategy: Strategy::VforkClone, time: Some(TimeOffsets::default()), ..spec(&[Namespace::Time]) }, "clock offsets")]
+    #[case::vfork_with_real_ids(Spec { strategy: Strategy::VforkClone, ids: ids(vec![]), ..Spec::default() }, "ids without a user namespace")]
     #[case::zero_deadline(Spec { deadline: Some(std::time::Duration::ZERO), ..Spec::default() }, "deadline of zero")]
     fn refused(#[case] spec: Spec, #[case] words: &str) {
         let error = spec

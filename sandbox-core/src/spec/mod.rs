@@ -15,5 +15,5 @@ pub use guard::Guard;
 pub use root::{Access, Base, Enter, Mount, Root};
 pub use sandbox::{
     Cgroup, Descriptors, Environment, IdRange, Ids, Init, Keyring, Limits, Namespace, Sandbox,
-    Session, Spec, TimeOffsets, WorkingDirectory,
+    Session, Spec, Strategy, TimeOffsets, UidPool, WorkingDirectory,
 };

@@ -45,6 +45,25 @@ impl Namespace {
     ];
 }
 
+/// How the process of a sandbox is made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// One clone3(2) with every namespace flag: the process is the launcher's
+    /// direct child, and works beside any number of threads.
+    #[default]
+    Clone,
+    /// The same with CLONE_VM and CLONE_VFORK: no page table is copied, however
+    /// large the launcher is, and the launching thread is held until the program
+    /// runs. What needs the launcher meanwhile, or outlives that moment in its
+    /// memory, cannot be had: ranges of ids, a minimal pid 1, clock offsets, ids
+    /// without a user namespace.
+    VforkClone,
+    /// The old way: fork(2), unshare(2), and another fork for the pid namespace.
+    /// As unshare(2) itself, it refuses a launcher that has threads.
+    ForkUnshare,
+}
+
 /// What a sandbox is made of. Plain data; [`Spec::build`] checks it.
 ///
 /// The default has no namespaces and no root of its own, and every other
@@ -55,10 +74,14 @@ impl Namespace {
 pub struct Spec {
     /// One sentence for people.
     pub description: String,
+    /// How its process is made.
+    pub strategy: Strategy,
     /// The namespaces that are made anew.
     pub namespaces: BTreeSet<Namespace>,
     /// User and group ids inside.
     pub ids: Option<Ids>,
+    /// A user id of its own out of a range, instead of `ids`.
+    pub uid_pool: Option<UidPool>,
     /// A root directory of its own.
     pub root: Option<Root>,
     /// What is mounted, in this order: inside the root, or over the inherited
@@ -107,8 +130,10 @@ impl Default for Spec {
     fn default() -> Self {
         Self {
             description: String::new(),
+            strategy: Strategy::Clone,
             namespaces: BTreeSet::new(),
             ids: None,
+            uid_pool: None,
             root: None,
             mounts: Vec::new(),
             hostname: None,
@@ -208,6 +233,23 @@ pub struct Ids {
     /// Ranges of group ids; empty for the single id.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gid_map: Vec<IdRange>,
+}
+
+/// A range of user ids, of which each sandbox gets one that nobody uses: the
+/// setuid() method of Chromium's setuid sandbox, for hosts without namespaces.
+///
+/// It is claimed without a registry, by a temporary RLIMIT_NPROC of 2 and a fork
+/// that must succeed: processes of the id anywhere, in any chroot, make it fail,
+/// and so do two claimants at once, for both. The group id is the same number.
+/// Whoever has CAP_SETUID can still enter the id afterwards. Needs CAP_SETUID
+/// and CAP_SETGID, and is no user namespace's business.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UidPool {
+    /// The first id.
+    pub first: u32,
+    /// How many.
+    pub count: u32,
 }
 
 /// One line of a uid map (user_namespaces(7)).

@@ -87,6 +87,11 @@ pub(crate) fn own_process() -> nix::Result<OwnedFd> {
     pidfd_open(std::process::id().cast_signed(), 0)
 }
 
+/// A descriptor of a child that nobody has reaped yet.
+pub(crate) fn open(child: nix::unistd::Pid) -> nix::Result<OwnedFd> {
+    pidfd_open(child.as_raw(), 0)
+}
+
 /// [pidfd_open(2)] (since 5.3).
 ///
 /// [pidfd_open(2)]: https://man7.org/linux/man-pages/man2/pidfd_open.2.html

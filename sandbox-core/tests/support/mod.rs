@@ -6,6 +6,7 @@ pub(crate) mod filter;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 
+use libtest_mimic::Trial;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use sandbox_core::{
     Access, Child, Command, Environment, Error, Exit, Mount, Namespace, Sandbox, Spec, Stdio,
@@ -104,4 +105,12 @@ pub(crate) fn inside(test: &str, spec: Spec, body: impl FnOnce()) {
     let (exit, text) = finish(&mut command);
     assert_eq!(exit, Exit::Code(0), "{text}");
     assert!(text.contains("1 passed"), "no such test: {text}");
+}
+
+/// A test by name, for programs that are their own test runners.
+pub(crate) fn trial(name: impl Into<String>, test: impl FnOnce() + Send + 'static) -> Trial {
+    Trial::test(name, || {
+        test();
+        Ok(())
+    })
 }
