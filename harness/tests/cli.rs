@@ -1,18 +1,17 @@
 //! The program's command line: exit codes, and where its words go.
 
-use std::process::{Command, Output};
+#[path = "common/program.rs"]
+mod program;
 
+use std::process::Output;
+
+use program::text;
 use rstest::rstest;
 
 fn escapology(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_escapology"))
-        .args(arguments)
+    program::escapology(arguments)
         .output()
         .expect("the program can be started")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).expect("the program writes UTF-8")
 }
 
 #[rstest]
@@ -62,6 +61,12 @@ fn the_list_is_json_for_programs() {
         .collect();
     let known: Vec<&str> = probes::all().iter().map(|probe| probe.id).collect();
     assert_eq!(ids, known);
+}
+
+/// The trials of escapes.rs are made from the registry: none are green as well.
+#[test]
+fn the_registry_is_whole() {
+    assert_eq!(probes::all().len(), 26);
 }
 
 #[test]

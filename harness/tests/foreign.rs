@@ -218,7 +218,23 @@ fn leaks(line: Line, baseline: &[&str], besides: &[&str]) {
     let ran = through(&words);
     let mut expected = [baseline, besides].concat();
     expected.sort_unstable();
-    assert_eq!(escapes_of(&ran), expected);
+    assert_eq!(escapes_of(&ran), expected, "{}", evidence(&ran));
+}
+
+/// What was seen of everything that got out.
+fn evidence(ran: &program::Ran) -> String {
+    let results = ran.report.results.iter();
+    let lines = results
+        .filter(|result| result.verdict == Verdict::Escaped)
+        .map(|result| {
+            format!(
+                "{}: {}; {:?}\n",
+                result.probe,
+                result.reason,
+                product(result)
+            )
+        });
+    lines.collect()
 }
 
 /// The probe finds no descriptor, no variable and no path, and can still tell

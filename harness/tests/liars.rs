@@ -203,9 +203,13 @@ fn floods() {
     bounded("head -c 67108864 /dev/zero | tr '\\0' x");
 }
 
-/// 64 MiB of frames that begin and never end.
+/// Many frames that begin, and one with the nonce that never ends.
 fn floods_with_frames() {
-    bounded("head -c 67108864 /dev/zero | tr '\\0' '\\036'");
+    let script = r#"
+        head -c 33554432 /dev/zero | tr '\0' '\036'
+        printf '\036%s ' "$nonce"
+        head -c 67108864 /dev/zero | tr '\0' x"#;
+    bounded(&format!("{FRAME}{script}"));
 }
 
 fn bounded(flood: &str) {
@@ -221,7 +225,9 @@ fn bounded(flood: &str) {
     ];
     let mut limited = Command::new("sh");
     limited.args(["-c", LIMIT, "sh"]).arg(program::path());
-    limited.args(launcher).args(["sh", "-c", flood]);
+    limited
+        .args(launcher)
+        .args(["sh", "-c", flood, "sh", "{probe}"]);
     limited.stdin(Stdio::null());
     let ran = program::report_of(&mut limited);
     let result = ran.only_result();

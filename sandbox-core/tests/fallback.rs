@@ -267,7 +267,7 @@ fn a_failing_pid_1_is_no_exit_of_the_program() {
 #[test]
 fn a_name_is_looked_for_in_path_alone() {
     let directory = tempfile::tempdir().unwrap();
-    std::fs::copy("/bin/true", directory.path().join("tool")).unwrap();
+    std::os::unix::fs::symlink("/bin/true", directory.path().join("tool")).unwrap();
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(directory.path(), open).unwrap();
     let spec = Spec {

@@ -15,7 +15,11 @@ use support::trial;
 
 fn main() {
     if let Ok(place) = std::env::var("ESCAPOLOGY_SURVEY") {
-        return survey(&place);
+        return match place.as_str() {
+            "row" => launch_with_a_keyring(),
+            "row inside" => launch_in_a_row(),
+            _ => survey(&place),
+        };
     }
     let unprivileged_only = !geteuid().is_root();
     libtest_mimic::run(
@@ -27,6 +31,8 @@ fn main() {
             // Making one takes CAP_SYS_CHROOT; entering it from a user
             // namespace of one's own is the same.
             trial("a_chroot_is_named", chroot),
+            trial("launches_in_a_row_stay_below_the_key_quota", row)
+                .with_ignored_flag(unprivileged_only),
             trial("capabilities_lost_show", unprivileged).with_ignored_flag(unprivileged_only),
         ],
     )
@@ -50,6 +56,33 @@ fn survey(place: &str) {
     }
 }
 
+/// Whoever has a session keyring, as after a login, may not go beyond the quota.
+fn launch_with_a_keyring() {
+    let spec = sandbox_core::Spec {
+        environment: None,
+        ..support::builder(&[])
+    };
+    let sandbox = spec.build().unwrap();
+    let mut command = sandbox_core::Command::new(&sandbox, own());
+    command.env("ESCAPOLOGY_SURVEY", "row inside");
+    assert!(command.spawn().unwrap().wait().unwrap().success());
+}
+
+/// Each with a keyring of its own, as the default is.
+fn launch_in_a_row() {
+    let sandbox = support::builder(&[]).build().unwrap();
+    let launch = |script| {
+        let child = support::shell(&sandbox, script).spawn();
+        child.unwrap_or_else(|error| panic!("{error}"))
+    };
+    // Of the 200 that a user may have by default a few are left.
+    let _held: Vec<_> = (0..180).map(|_| launch("exec sleep 1000")).collect();
+    for _ in 0..200 {
+        assert!(launch("exit 0").wait().unwrap().success());
+    }
+    println!("launched");
+}
+
 fn own() -> String {
     std::env::current_exe()
         .unwrap()
@@ -62,9 +95,12 @@ fn own() -> String {
 fn surveyed(place: &str, program: &str, arguments: &[&str]) -> String {
     // A directory that an unprivileged user could not even enter again.
     let private = tempfile::tempdir().unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(private.path(), mode).unwrap();
     let output = Process::new(program)
         .args(arguments)
         .current_dir(private.path())
+        .env("TMPDIR", private.path())
         .env("ESCAPOLOGY_SURVEY", place)
         .output()
         .unwrap();
@@ -143,7 +179,12 @@ fn chroot() {
     assert!(reason.contains("pivot_root"), "{text}");
 }
 
-fn unprivileged() {
+fn row() {
+    assert_eq!(as_somebody("row"), "launched\n");
+}
+
+/// As a user without privileges. Root has a key quota that no test exhausts.
+fn as_somebody(place: &str) -> String {
     let program = tempfile::tempdir().unwrap();
     let copy = program.path().join("survey");
     std::fs::copy(own(), &copy).unwrap();
@@ -157,7 +198,11 @@ fn unprivileged() {
         "--bounding-set=-all",
         copy.to_str().unwrap(),
     ];
-    let text = surveyed("here", "setpriv", &arguments);
+    surveyed(place, "setpriv", &arguments)
+}
+
+fn unprivileged() {
+    let text = as_somebody("here");
     assert!(text.starts_with("privileged=false"), "{text}");
     let reason = line(&text, "ranges of ids");
     assert!(reason.contains("/etc/subuid"), "{text}");

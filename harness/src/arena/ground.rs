@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use nix::unistd::{getegid, geteuid};
 use sandbox_core::{
@@ -27,9 +28,12 @@ const ENTRIES_MAX: usize = 64;
 
 /// The arena for this user and host.
 ///
+/// What lies in a directory that programs write to is shown where it is at
+/// least as old as `youngest`: what is younger may be gone before it is mounted.
+///
 /// # Errors
 /// Where the host's root cannot be read.
-pub fn sandbox(host: &Host) -> Result<Sandbox, Error> {
+pub fn sandbox(host: &Host, youngest: Duration) -> Result<Sandbox, Error> {
     // Where the kernel has no keyrings there is none to keep apart either; the
     // probes that need one are unsupported there.
     let keyring = match host.lacks(Guard::Keyring) {
@@ -53,7 +57,7 @@ pub fn sandbox(host: &Host) -> Result<Sandbox, Error> {
             enter: Enter::PivotRoot,
             writable: false,
         }),
-        mounts: mounts()?,
+        mounts: mounts(youngest)?,
         hostname: Some("arena".into()),
         environment: None,
         descriptors: Descriptors::Close,
@@ -115,7 +119,7 @@ fn working_directory() -> PathBuf {
 }
 
 /// The host's tree, read-only, with places to write that vanish with the arena.
-fn mounts() -> Result<Vec<Mount>, Error> {
+fn mounts(youngest: Duration) -> Result<Vec<Mount>, Error> {
     let mut mounts = Vec::new();
     for entry in std::fs::read_dir("/")? {
         let path = entry?.path();
@@ -131,7 +135,7 @@ fn mounts() -> Result<Vec<Mount>, Error> {
         target: "/proc".into(),
     });
     for directory in SHADOWED {
-        shadow(Path::new(directory), &mut mounts);
+        shadow(Path::new(directory), youngest, &mut mounts);
     }
     mounts.push(Mount::Tmpfs {
         target: HOME.into(),
@@ -157,7 +161,7 @@ fn show(path: &Path) -> Option<Mount> {
     })
 }
 
-fn shadow(directory: &Path, mounts: &mut Vec<Mount>) {
+fn shadow(directory: &Path, youngest: Duration, mounts: &mut Vec<Mount>) {
     if !directory
         .symlink_metadata()
         .is_ok_and(|metadata| metadata.is_dir())
@@ -182,7 +186,19 @@ fn shadow(directory: &Path, mounts: &mut Vec<Mount>) {
             .map_or(i64::MAX, |metadata| -metadata.mtime())
     };
     paths.sort_by_cached_key(|path| (!working.starts_with(path), age(path)));
-    mounts.extend(paths.iter().filter_map(|path| show(path)).take(ENTRIES_MAX));
+    let now = SystemTime::now();
+    let is_settled = |path: &Path| {
+        let changed = path.symlink_metadata().and_then(|it| it.modified());
+        youngest.is_zero()
+            || changed.is_ok_and(|then| now.duration_since(then).is_ok_and(|age| age >= youngest))
+    };
+    mounts.extend(
+        paths
+            .iter()
+            .filter(|path| is_settled(path))
+            .filter_map(|path| show(path))
+            .take(ENTRIES_MAX),
+    );
 }
 
 /// Why no arena can be made here, and what to change; nothing where one can.

@@ -14,6 +14,7 @@ mod request;
 use std::fs::File;
 use std::io::{self, BufReader, Seek as _, Write as _};
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -32,8 +33,14 @@ const REQUEST: i32 = 3;
 /// The number of the descriptor that the inside writes its events to.
 const EVENTS: i32 = 4;
 
-/// How often the host's tree is listed anew, where it changes meanwhile.
-const ATTEMPTS: usize = 10;
+/// How old what is shown of /tmp must be, from the first attempt to the last:
+/// where it changes all the time, only what has stayed for a while is shown.
+const YOUNGEST: [Duration; 4] = [
+    Duration::ZERO,
+    Duration::ZERO,
+    Duration::from_secs(1),
+    Duration::from_secs(10),
+];
 
 /// Why there is no arena, or no more.
 #[derive(Debug, thiserror::Error)]
@@ -64,14 +71,14 @@ pub struct Arena {
 /// # Errors
 /// [`Error::Launch`] where the host does not allow it.
 pub fn launch(request: &Request, host: &Host) -> Result<Arena, Error> {
-    let mut left = ATTEMPTS;
-    loop {
-        left -= 1;
-        match attempt(request, host) {
-            Err(error) if left > 0 && is_stale(&error) => {}
-            result => return result,
+    let mut result = Err(Error::Failed("no attempt was made".to_owned()));
+    for youngest in YOUNGEST {
+        result = attempt(request, host, youngest);
+        if !result.as_ref().is_err_and(is_stale) {
+            break;
         }
     }
+    result
 }
 
 /// Whether something that was to be shown has gone since it was listed: other
@@ -84,8 +91,8 @@ fn is_stale(error: &Error) -> bool {
         && matches!(error.errno(), Some(Errno::ENOENT | Errno::ENOTDIR))
 }
 
-fn attempt(request: &Request, host: &Host) -> Result<Arena, Error> {
-    let sandbox = ground::sandbox(host)?;
+fn attempt(request: &Request, host: &Host, youngest: Duration) -> Result<Arena, Error> {
+    let sandbox = ground::sandbox(host, youngest)?;
     let program = File::open("/proc/self/exe")?;
     let mut written = File::from(
         memfd_create(c"escapology-request", MFdFlags::MFD_CLOEXEC).map_err(io::Error::from)?,

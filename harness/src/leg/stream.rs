@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use probes::wire::Frames;
+use probes::wire::{Frames, Record};
 use sandbox_core::Child;
 
 use crate::canary::Output;
@@ -25,6 +25,10 @@ const READS_MAX: usize = 64;
 /// does not show first. Beats come every 25 ms.
 const SURVIVOR: Duration = Duration::from_secs(2);
 
+/// Whoever is gone so soon after the launched program was torn down with it: a
+/// launcher may end a moment before the kernel has ended its pid namespace.
+const GRACE: Duration = Duration::from_millis(250);
+
 /// How often a child is looked at that gives no sign by itself, which is also
 /// how late its deadline can be noticed.
 const LOOK: u16 = 100;
@@ -38,6 +42,8 @@ pub(super) struct Streams {
     kept: Vec<u8>,
     ending: Vec<u8>,
     before: Option<(Frames, Frames)>,
+    /// Both streams ended within the time of [`GRACE`].
+    nobody_stayed: bool,
 }
 
 #[derive(Debug)]
@@ -60,6 +66,7 @@ impl Streams {
             kept: Vec::new(),
             ending: Vec::new(),
             before: None,
+            nobody_stayed: false,
         }
     }
 
@@ -98,7 +105,8 @@ impl Streams {
     /// The sandbox is gone: what comes from now on comes from a survivor.
     ///
     /// Everything that lies in the pipes by now was written before and counts
-    /// as such. Then it waits for the end of both streams, or for a record.
+    /// as such. Then it waits for the end of both streams, or for a record
+    /// from somebody who is still there after the time of [`GRACE`].
     pub(super) fn after_teardown(&mut self) -> io::Result<()> {
         self.read()?;
         let fresh = || Frames::new(&self.nonce);
@@ -107,9 +115,11 @@ impl Streams {
             std::mem::replace(&mut self.printed.frames, fresh()),
         );
         self.before = Some(before);
-        let until = Instant::now() + SURVIVOR;
-        while self.open().next().is_some() && self.survivors().next().is_none() {
-            let left = until.saturating_duration_since(Instant::now());
+        let began = Instant::now();
+        while self.open().next().is_some() {
+            let heard = self.survivors().next().is_some();
+            let patience = if heard { GRACE } else { SURVIVOR };
+            let left = patience.saturating_sub(began.elapsed());
             if left.is_zero() {
                 break;
             }
@@ -126,10 +136,11 @@ impl Streams {
             }
             self.read()?;
         }
+        self.nobody_stayed = self.open().next().is_none() && began.elapsed() < GRACE;
         Ok(())
     }
 
-    fn survivors(&self) -> impl Iterator<Item = &probes::wire::Record> {
+    fn survivors(&self) -> impl Iterator<Item = &Record> {
         self.report
             .frames
             .records()
@@ -139,7 +150,13 @@ impl Streams {
 
     /// All that came, and how many frames were rejected.
     pub(super) fn output(self) -> (Output, usize) {
-        let after_teardown = self.survivors().cloned().collect();
+        let torn_down =
+            |record: &&Record| self.nobody_stayed && matches!(record, Record::Beat { .. });
+        let after_teardown = self
+            .survivors()
+            .filter(|record| !torn_down(record))
+            .cloned()
+            .collect();
         let late = self.report.frames.rejected() + self.printed.frames.rejected();
         let Some((report, printed)) = self.before else {
             return (
@@ -195,5 +212,66 @@ impl Stream {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use nix::fcntl::OFlag;
+    use nix::unistd::pipe2;
+    use probes::wire::frame;
+    use rstest::rstest;
+
+    use super::*;
+
+    const NONCE: &str = "00112233445566778899aabbccddeeff";
+
+    /// What counts as a survivor's word where this is written after the
+    /// teardown, by somebody who stays for so long.
+    fn after(record: &Record, stays: Duration) -> Vec<Record> {
+        let pipe = || pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK).expect("a pipe can be made");
+        let ((report, _), (printed, writer)) = (pipe(), pipe());
+        let mut streams = Streams::new(NONCE, report, printed);
+        let bytes = frame(NONCE, record).expect("it fits");
+        let survivor = std::thread::spawn(move || {
+            let mut writer = File::from(writer);
+            let began = Instant::now();
+            // Nobody reads any more where it was heard.
+            while writer.write_all(&bytes).is_ok() && began.elapsed() < stays {
+                poll(&mut [], PollTimeout::from(10_u8)).expect("nothing to poll");
+            }
+        });
+        streams.after_teardown().expect("it can be read");
+        let (output, _) = streams.output();
+        survivor.join().expect("it does not panic");
+        output.after_teardown
+    }
+
+    #[test]
+    fn who_is_gone_in_a_moment_was_torn_down() {
+        assert_eq!(after(&Record::Beat { count: 1 }, Duration::ZERO), []);
+    }
+
+    #[test]
+    fn who_stays_is_a_survivor() {
+        let said = after(&Record::Beat { count: 1 }, Duration::from_secs(3));
+        assert!(said.len() > 1, "{said:?}");
+    }
+
+    #[rstest]
+    #[case::gone(true, &[Record::Done])]
+    #[case::still_there(false, &[Record::Beat { count: 1 }, Record::Done])]
+    fn only_beats_are_forgiven(#[case] nobody_stayed: bool, #[case] expected: &[Record]) {
+        let pipe = || pipe2(OFlag::O_CLOEXEC).expect("a pipe can be made").0;
+        let mut streams = Streams::new(NONCE, pipe(), pipe());
+        streams.before = Some((Frames::new(NONCE), Frames::new(NONCE)));
+        streams.nobody_stayed = nobody_stayed;
+        for record in [Record::Beat { count: 1 }, Record::Done] {
+            let bytes = frame(NONCE, &record).expect("it fits");
+            streams.printed.frames.push(&bytes);
+        }
+        assert_eq!(streams.output().0.after_teardown, expected);
     }
 }

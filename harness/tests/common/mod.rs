@@ -3,9 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-/// A path below `harness/`.
+/// A path below `harness/`: where the tests run, which under nextest may be
+/// elsewhere than where they were built.
 pub(crate) fn in_harness(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+    let folder = env::var_os("CARGO_MANIFEST_DIR");
+    let folder = folder.unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&folder).join(path)
 }
 
 /// Compares a text with a file that is kept; rewrites the file instead where

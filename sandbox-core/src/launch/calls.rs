@@ -6,12 +6,27 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::mount::{MsFlags, mount};
+use nix::poll::{PollTimeout, poll};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::stat::Mode;
 
 use crate::plan::Step;
 use crate::stage::Stage;
-use crate::sys::caps;
+use crate::sys::{caps, keyring};
+
+/// A user's quota (kernel.keys.maxkeys, 200) counts the keyrings of sandboxes
+/// that have ended until the kernel's collector gets to them, of which nothing
+/// tells: what is over the quota is tried again for a second.
+pub(super) fn join_keyring() -> nix::Result<()> {
+    for _ in 0..1000 {
+        match keyring::join_session_keyring() {
+            Err(Errno::EDQUOT) => {}
+            other => return other,
+        }
+        poll(&mut [], PollTimeout::from(1_u8))?;
+    }
+    Err(Errno::EDQUOT)
+}
 
 /// The launcher's working directory, to which the child goes back once it is in
 /// its root, where it keeps it.

@@ -19,13 +19,14 @@ use nix::unistd::{
 };
 
 use super::calls::{
-    drop_bounding, enter_time, remount, set_capabilities, unshare_time, working_directory,
+    drop_bounding, enter_time, join_keyring, remount, set_capabilities, unshare_time,
+    working_directory,
 };
 use super::init;
 use super::report::Report;
 use crate::plan::{Plan, Step};
 use crate::stage::Stage;
-use crate::sys::{caps, exec, fd, ids, keyring, mount as mounts, net, page, signal};
+use crate::sys::{caps, exec, fd, ids, mount as mounts, net, page, signal};
 
 /// What the child holds besides the plan.
 #[derive(Debug)]
@@ -209,7 +210,7 @@ impl Child<'_> {
             }
             Step::UnshareTime => unshare_time(),
             Step::EnterTime => enter_time(),
-            Step::JoinKeyring => keyring::join_session_keyring(),
+            Step::JoinKeyring => join_keyring(),
             Step::SlavePropagation => mount(
                 None::<&str>,
                 c"/",
