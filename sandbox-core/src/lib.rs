@@ -31,6 +31,7 @@ mod plan;
 mod spec;
 mod stage;
 mod sys;
+mod tree;
 
 pub use child::{Child, Exit, Timings, Usage};
 pub use command::{Command, Stdio};
@@ -43,3 +44,4 @@ pub use spec::{
     Sandbox, Session, Spec, Strategy, TimeOffsets, WorkingDirectory,
 };
 pub use stage::Stage;
+pub use tree::{Means, Owners, Teardown, Tree};
