@@ -50,7 +50,7 @@ fn main() {
         trial("r2_nothing_of_a_fork_storm_survives::keeper", || {
             let test = "r2_nothing_of_a_fork_storm_survives::keeper";
             inside(test, apart(), || {
-                storms(&keeper(Init::Keeper), Means::Keeper)
+                storms(&keeper(Init::Keeper), Means::Keeper);
             });
         }),
         trial(
@@ -92,12 +92,13 @@ fn main() {
 }
 
 fn each_kind(name: &str, test: fn(Sandbox)) -> impl Iterator<Item = Trial> {
-    let kinds: [(&str, fn() -> Sandbox); 3] = [
-        ("pid-namespace", || namespace().build().unwrap()),
+    type Make = fn() -> Sandbox;
+    let pid_namespace: Make = || namespace().build().unwrap();
+    [
+        ("pid-namespace", pid_namespace),
         ("keeper", || keeper(Init::Keeper)),
         ("patient-keeper", || keeper(Init::PatientKeeper)),
-    ];
-    kinds
+    ]
         .map(|(kind, make)| trial(format!("{name}::{kind}"), move || test(make())))
         .into_iter()
 }

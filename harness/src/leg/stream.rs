@@ -140,6 +140,7 @@ impl Streams {
     /// All that came, and how many frames were rejected.
     pub(super) fn output(self) -> (Output, usize) {
         let after_teardown = self.survivors().cloned().collect();
+        let held_open = self.before.is_some() && self.open().next().is_some();
         let late = self.report.frames.rejected() + self.printed.frames.rejected();
         let Some((report, printed)) = self.before else {
             return (
@@ -148,6 +149,7 @@ impl Streams {
                     printed: self.kept,
                     ending: self.ending,
                     after_teardown: Vec::new(),
+                    held_open,
                 },
                 late,
             );
@@ -165,6 +167,7 @@ impl Streams {
                 printed: self.kept,
                 ending: self.ending,
                 after_teardown,
+                held_open,
             },
             rejected,
         )
