@@ -109,8 +109,8 @@ fn become_role(role: Option<&str>) -> std::io::Result<SignalFd> {
             prepare()
         }
         Some(BY_EXEC) => {
-            // Not because credentials change, which has the same effect.
-            raw::drop_capabilities()?;
+            // Capabilities stay until then: user id 0 would gain them anew by
+            // execve, and who gains any is left undumpable.
             prctl::set_dumpable(false)?;
             let program = std::env::current_exe()?;
             Err(Command::new(program).args(["victim", EXECUTED]).exec())

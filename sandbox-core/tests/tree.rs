@@ -99,8 +99,8 @@ fn each_kind(name: &str, test: fn(Sandbox)) -> impl Iterator<Item = Trial> {
         ("keeper", || keeper(Init::Keeper)),
         ("patient-keeper", || keeper(Init::PatientKeeper)),
     ]
-        .map(|(kind, make)| trial(format!("{name}::{kind}"), move || test(make())))
-        .into_iter()
+    .map(|(kind, make)| trial(format!("{name}::{kind}"), move || test(make())))
+    .into_iter()
 }
 
 fn namespace() -> Spec {
