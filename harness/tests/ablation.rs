@@ -20,7 +20,11 @@ const ROWS: [(&str, &[&str]); 14] = [
     (
         "pid-namespace",
         &[
+            "process-clone-parent",
+            "process-forkchain-teardown",
+            "process-hold-stdio",
             "process-setsid-doublefork",
+            "process-subreaper-steal",
             "signal-fcntl-setown",
             "signal-kill-outside",
         ],

@@ -13,6 +13,8 @@ mod guard;
 mod probe;
 mod raw;
 mod registry;
+mod survivor;
+mod tracing;
 pub mod victim;
 pub mod wire;
 

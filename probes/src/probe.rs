@@ -122,8 +122,12 @@ pub enum Canary {
     SessionKey,
     /// A variable in the launcher's environment. `variable` (its name).
     Variable,
+    /// Three processes of the same user that made themselves undumpable: one still
+    /// is, one made itself dumpable again, one executed a program since. `undumpable`,
+    /// `by-prctl`, `by-exec` (pids), and for each `…-page` (hex address).
+    Undumpable,
     /// The sandbox's own end: whatever of it still writes to its output
-    /// afterwards was left behind. No argument.
+    /// afterwards, or holds it open, was left behind. No argument.
     Teardown,
 }
 

@@ -9,7 +9,8 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, Write as _};
 use std::os::unix::net::UnixListener;
-use std::process::ExitCode;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use nix::fcntl::{FcntlArg, fcntl};
@@ -35,6 +36,15 @@ pub const COUNTED: [Signal; 4] = [
     Signal::SIGIO,
     Signal::SIGWINCH,
 ];
+
+/// The role of one that is undumpable.
+pub const UNDUMPABLE: &str = "undumpable";
+/// The role of one that was, and made itself dumpable again by prctl(2).
+pub const BY_PRCTL: &str = "by-prctl";
+/// The role of one that was, and became dumpable by execve(2).
+pub const BY_EXEC: &str = "by-exec";
+/// What the last one is after that.
+const EXECUTED: &str = "executed";
 
 /// Seconds after which the process ends by itself, whatever became of the harness.
 const ALARM: u32 = 600;
@@ -74,8 +84,8 @@ struct Page([AtomicU8; 4096]);
 static PAGE: Page = Page([const { AtomicU8::new(0) }; 4096]);
 
 /// Runs as the canary process until its standard input closes.
-pub fn main(_arguments: &[String]) -> ExitCode {
-    match serve() {
+pub fn main(arguments: &[String]) -> ExitCode {
+    match become_role(arguments.first().map(String::as_str)).and_then(serve) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("canary process: {error}");
@@ -84,8 +94,35 @@ pub fn main(_arguments: &[String]) -> ExitCode {
     }
 }
 
-fn serve() -> std::io::Result<()> {
-    let signals = prepare()?;
+/// Prepares the process, by a way of its own where one is asked for: it was, or
+/// is, undumpable.
+fn become_role(role: Option<&str>) -> std::io::Result<SignalFd> {
+    match role {
+        Some(UNDUMPABLE) => {
+            let signals = prepare()?;
+            prctl::set_dumpable(false)?;
+            Ok(signals)
+        }
+        Some(BY_PRCTL) => {
+            prctl::set_dumpable(false)?;
+            // Makes it dumpable again.
+            prepare()
+        }
+        Some(BY_EXEC) => {
+            // Capabilities stay until then: user id 0 would gain them anew by
+            // execve, and who gains any is left undumpable.
+            prctl::set_dumpable(false)?;
+            let program = std::env::current_exe()?;
+            Err(Command::new(program).args(["victim", EXECUTED]).exec())
+        }
+        Some(EXECUTED) if !prctl::get_dumpable()? => {
+            Err(std::io::Error::other("execve left it undumpable"))
+        }
+        _ => prepare(),
+    }
+}
+
+fn serve(signals: SignalFd) -> std::io::Result<()> {
     let mut lines = std::io::stdin().lock().lines();
     let Some(orders) = lines.next().transpose()? else {
         return Ok(());

@@ -77,10 +77,57 @@ impl CgroupDirectory {
         std::fs::write(self.path.join("cgroup.kill"), "1").map_err(|error| errno(&error))
     }
 
+    /// Whether this kernel has `cgroup.kill`.
+    pub(crate) fn has_kill(&self) -> bool {
+        self.path.join("cgroup.kill").exists()
+    }
+
+    /// The same without `cgroup.kill` (`cgroup.freeze` since 5.2): what is
+    /// frozen can neither fork nor end, so that the list is complete and its
+    /// numbers are nobody else's. What is killed thaws by itself.
+    pub(crate) fn kill_frozen(&self, patience: Duration) -> nix::Result<()> {
+        let freeze = |state: &str| {
+            std::fs::write(self.path.join("cgroup.freeze"), state).map_err(|error| errno(&error))
+        };
+        freeze("1")?;
+        let frozen = self.await_event("frozen 1", patience);
+        let killed = self.all_processes().map(|pids| {
+            for pid in pids {
+                let pid = nix::unistd::Pid::from_raw(pid);
+                let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+            }
+        });
+        freeze("0")?;
+        killed.map_err(|error| errno(&error))?;
+        match frozen.map_err(|error| errno(&error))? {
+            true => Ok(()),
+            false => Err(Errno::ETIMEDOUT),
+        }
+    }
+
     /// The pids in it, in the caller's pid namespace.
     pub(crate) fn processes(&self) -> std::io::Result<Vec<i32>> {
-        let text = std::fs::read_to_string(self.path.join("cgroup.procs"))?;
-        Ok(text.lines().filter_map(|line| line.parse().ok()).collect())
+        processes(&self.path)
+    }
+
+    /// Those in cgroups that were made below it too.
+    pub(crate) fn all_processes(&self) -> std::io::Result<Vec<i32>> {
+        let mut pids = Vec::new();
+        let mut open = vec![self.path.clone()];
+        while let Some(path) = open.pop() {
+            pids.extend(processes(&path)?);
+            for entry in std::fs::read_dir(&path)?.flatten() {
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    open.push(entry.path());
+                }
+            }
+        }
+        Ok(pids)
+    }
+
+    /// Waits until nothing lives in it: whether that came to be.
+    pub(crate) fn await_empty(&self, patience: Duration) -> std::io::Result<bool> {
+        self.await_event("populated 0", patience)
     }
 }
 
@@ -88,7 +135,7 @@ impl Drop for CgroupDirectory {
     fn drop(&mut self) {
         let _ = self.kill();
         // Busy while the last process is still on its way out of it.
-        let _ = self.await_empty();
+        let _ = self.await_empty(PATIENCE);
         let _ = remove(&self.path);
     }
 }
@@ -97,17 +144,18 @@ impl Drop for CgroupDirectory {
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl CgroupDirectory {
-    /// Waits for `populated 0` in cgroup.events, whose changes poll(2) tells.
-    fn await_empty(&self) -> std::io::Result<()> {
-        let until = Instant::now() + PATIENCE;
+    /// Waits for a line in cgroup.events, whose changes poll(2) tells.
+    fn await_event(&self, event: &str, patience: Duration) -> std::io::Result<bool> {
+        let until = Instant::now() + patience;
         let mut events = File::open(self.path.join("cgroup.events"))?;
         loop {
             let mut text = String::new();
             events.rewind()?;
             events.read_to_string(&mut text)?;
             let left = until.saturating_duration_since(Instant::now());
-            if text.lines().any(|line| line == "populated 0") || left.is_zero() {
-                return Ok(());
+            let came = text.lines().any(|line| line == event);
+            if came || left.is_zero() {
+                return Ok(came);
             }
             let mut ready = [PollFd::new(events.as_fd(), PollFlags::POLLPRI)];
             let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
@@ -117,6 +165,11 @@ impl CgroupDirectory {
             }
         }
     }
+}
+
+fn processes(path: &Path) -> std::io::Result<Vec<i32>> {
+    let text = std::fs::read_to_string(path.join("cgroup.procs"))?;
+    Ok(text.lines().filter_map(|line| line.parse().ok()).collect())
 }
 
 /// Removes it and those that were made below it.

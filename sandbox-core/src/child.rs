@@ -9,10 +9,11 @@ use nix::unistd::Pid;
 
 use crate::cgroup::CgroupDirectory;
 use crate::error::{Error, Result};
-use crate::launch::{Farewell, Heard, Launched, hear, release};
+use crate::launch::{Farewell, Heard, Launched, ask_to_kill, hear, release};
 use crate::spec::{Degraded, Namespace, Spec};
 use crate::stage::Stage;
 use crate::sys::process::{self, Wait};
+use crate::tree::Tree;
 
 /// How a program ended. Launch failures are errors, never an exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +118,8 @@ pub struct Child {
     /// Whether its user id is its own.
     pooled: bool,
     pid_namespace: bool,
+    /// Whether the direct child is a keeper.
+    keeper: bool,
     degraded: Vec<Degraded>,
     ended: Option<(Outcome, Usage)>,
 }
@@ -138,6 +141,7 @@ impl Child {
             leads_group,
             pooled: spec.uid_pool.is_some(),
             pid_namespace: spec.has(Namespace::Pid),
+            keeper: spec.init.is_keeper(),
             degraded,
             ended: None,
         }
@@ -175,6 +179,36 @@ impl Child {
         &self.degraded
     }
 
+    /// All its processes: to list, to own, to kill.
+    pub fn tree(&self) -> Tree<'_> {
+        Tree::new(self)
+    }
+
+    pub(crate) fn pidfd(&self) -> BorrowedFd<'_> {
+        self.launched.pidfd.as_fd()
+    }
+
+    pub(crate) fn cgroup(&self) -> Option<&CgroupDirectory> {
+        self.cgroup.as_ref()
+    }
+
+    pub(crate) fn has_pid_namespace(&self) -> bool {
+        self.pid_namespace
+    }
+
+    pub(crate) fn has_keeper(&self) -> bool {
+        self.keeper
+    }
+
+    pub(crate) fn leads_group(&self) -> bool {
+        self.leads_group
+    }
+
+    /// Whether it has been waited for; its numbers may be others' from then on.
+    pub(crate) fn is_reaped(&self) -> bool {
+        self.ended.is_some()
+    }
+
     /// The pids in its cgroup, where it has one.
     ///
     /// # Errors
@@ -191,8 +225,9 @@ impl Child {
     }
 
     /// Waits until the program has ended and the sandbox is torn down: in a pid
-    /// namespace or a cgroup nothing of it is left then. At the deadline it is
-    /// killed.
+    /// namespace, a cgroup or with a keeper nothing of it is left then. With a
+    /// patient keeper that is when the last process has ended by itself. At the
+    /// deadline it is killed.
     ///
     /// # Errors
     /// [`Error::Lost`] where the program's process was killed before it had
@@ -259,8 +294,9 @@ impl Child {
     }
 
     /// Kills the whole tree, as far as there is something that holds it
-    /// together: the pid namespace, the cgroup, and the process group. Without
-    /// any of the first two, a process that left the group survives.
+    /// together: the pid namespace, the cgroup, the keeper, and the process group.
+    /// Without any of the first three, a process that left the group survives.
+    /// [`Tree::kill`] does the same, and waits and counts.
     ///
     /// # Errors
     /// Where the kernel refuses.
@@ -278,27 +314,41 @@ impl Child {
         }
         self.kill_group();
         let pool = self.kill_pooled();
-        match process::send_signal(self.launched.pidfd.as_fd(), libc::SIGKILL) {
+        match self.kill_direct() {
             Ok(()) | Err(Errno::ESRCH) => pool.map_err(failed),
             Err(errno) => Err(failed(errno)),
         }
     }
 
     /// Kills all that has the pool's id. The direct child, not reaped yet, still
-    /// counts as one of its processes, so that nobody else has claimed it. In a
-    /// pid namespace its pid 1 may have reaped the last one; nothing is left
-    /// there anyway.
+    /// counts as one of its processes, so that nobody else has claimed it. A pid
+    /// 1 or keeper may have reaped the last one; they leave nothing anyway.
     fn kill_pooled(&self) -> nix::Result<()> {
-        if self.pooled && !self.pid_namespace {
+        if self.pooled && !self.pid_namespace && !self.keeper {
             crate::uid_pool::kill_all(self.launched.uid)
         } else {
             Ok(())
         }
     }
 
+    /// Kills the direct child, and by it its namespace; a keeper is asked to kill
+    /// its children instead, which would outlive it.
+    pub(crate) fn kill_direct(&self) -> nix::Result<()> {
+        let pidfd = self.launched.pidfd.as_fd();
+        match &self.launched.leash {
+            Some(leash) if self.keeper => {
+                // The program may have stopped it.
+                process::send_signal(pidfd, libc::SIGCONT)?;
+                ask_to_kill(leash.as_fd());
+                Ok(())
+            }
+            _ => process::send_signal(pidfd, libc::SIGKILL),
+        }
+    }
+
     /// Only while the leader is not reaped: until then its number is its own.
-    fn kill_group(&self) {
-        if self.leads_group && !self.pid_namespace && self.peek().is_ok() {
+    pub(crate) fn kill_group(&self) {
+        if self.leads_group && !self.pid_namespace && !self.keeper && self.peek().is_ok() {
             let _ = nix::sys::signal::killpg(self.launched.pid, nix::sys::signal::Signal::SIGKILL);
         }
     }
@@ -335,7 +385,9 @@ impl Child {
     /// Pid 1 has told how the program ended.
     fn finish_after(&mut self, farewell: Farewell) -> Result<()> {
         let exit = Exit::from_wait(farewell.code, farewell.status);
-        let executed = farewell.code == libc::CLD_EXITED || has_executed(self.launched.program);
+        let executed = farewell.executed.unwrap_or_else(|| {
+            farewell.code == libc::CLD_EXITED || has_executed(self.launched.program)
+        });
         if let Some(leash) = self.launched.leash.take() {
             release(leash.as_fd());
             // Closed only after the release: pid 1 takes either for leave to go.
@@ -358,8 +410,11 @@ impl Child {
         let is_program = self.launched.pid == self.launched.program;
         let left = ended.code == libc::CLD_EXITED;
         self.reap(match (is_program, left) {
-            // It never leaves by itself without a word.
-            (false, true) => Outcome::Unknown("hear how the program ended", Errno::EPIPE),
+            // It never leaves by itself without a word; and what a keeper kept
+            // may live on, whatever ended it.
+            (false, left) if left || self.keeper => {
+                Outcome::Unknown("hear how the program ended", Errno::EPIPE)
+            }
             (true, false) if !has_executed(self.launched.pid) => Outcome::Lost(exit),
             _ => Outcome::Exited(exit),
         })

@@ -31,6 +31,7 @@ mod plan;
 mod spec;
 mod stage;
 mod sys;
+mod tree;
 mod uid_pool;
 
 pub use child::{Child, Exit, Timings, Usage};
@@ -44,3 +45,4 @@ pub use spec::{
     Sandbox, Session, Spec, Strategy, TimeOffsets, UidPool, WorkingDirectory,
 };
 pub use stage::Stage;
+pub use tree::{Means, Owners, Teardown, Tree};

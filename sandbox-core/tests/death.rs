@@ -30,7 +30,7 @@ fn main() {
     if let Ok(kind) = std::env::var("ESCAPOLOGY_LAUNCHER") {
         return launcher(&kind);
     }
-    let mut trials: Vec<Trial> = ["minimal", "program", "bare"]
+    let mut trials: Vec<Trial> = ["minimal", "program", "keeper", "bare"]
         .into_iter()
         .flat_map(|kind| {
             let random = format!("a_launcher_killed_at_any_moment_takes_all_with_it::{kind}");
@@ -70,14 +70,14 @@ fn main() {
 
 fn spec(kind: &str) -> Spec {
     let namespaces: &[Namespace] = match kind {
-        "bare" => &[],
+        "bare" | "keeper" => &[],
         _ => &[Namespace::User, Namespace::Pid],
     };
     Spec {
-        init: if kind == "program" {
-            Init::Program
-        } else {
-            Init::Minimal
+        init: match kind {
+            "program" => Init::Program,
+            "keeper" => Init::Keeper,
+            _ => Init::Minimal,
         },
         ..builder(namespaces)
     }

@@ -13,6 +13,7 @@ mod teardown;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod undumpable;
 mod unix_socket;
 mod variable;
 mod victim;
@@ -69,6 +70,8 @@ pub struct Output {
     pub ending: Vec<u8>,
     /// Records that came after the sandbox was torn down.
     pub after_teardown: Vec<Record>,
+    /// Whether somebody still held the output when the harness stopped listening.
+    pub held_open: bool,
 }
 
 impl Output {
@@ -130,6 +133,7 @@ pub fn plant(kind: probes::Canary, ground: &Ground) -> io::Result<Box<dyn Canary
         Kind::SharedMemory => Box::new(shared_memory::SegmentCanary::plant(ground)?),
         Kind::SessionKey => Box::new(session_key::KeyCanary::plant(ground)?),
         Kind::Variable => Box::new(variable::VariableCanary::plant()),
+        Kind::Undumpable => Box::new(undumpable::UndumpableCanary::plant(ground)?),
         Kind::Teardown => Box::new(teardown::TeardownCanary::plant(ground)),
     })
 }

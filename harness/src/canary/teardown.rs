@@ -41,9 +41,15 @@ impl Canary for TeardownCanary {
             .iter()
             .filter(|record| matches!(record, Record::Beat { .. }))
             .count();
-        let evidence = (beats > 0)
-            .then(|| format!("a process wrote {beats} times after the sandbox was torn down"));
-        seen(Ok(evidence.into_iter().collect()))
+        let mut evidence = Vec::new();
+        if beats > 0 {
+            evidence.push(format!(
+                "a process wrote {beats} times after the sandbox was torn down"
+            ));
+        } else if output.held_open {
+            evidence.push("a process held the output after the sandbox was torn down".to_owned());
+        }
+        seen(Ok(evidence))
     }
 
     /// Lets a process outlive its launch, and listens to it until it has been

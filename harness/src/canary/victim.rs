@@ -38,6 +38,16 @@ impl Victim {
         directory: &Path,
         listen: Option<String>,
     ) -> io::Result<Self> {
+        Self::start_as(ground, directory, listen, &[])
+    }
+
+    /// One with a role of its own, as an argument.
+    pub(super) fn start_as(
+        ground: &Ground,
+        directory: &Path,
+        listen: Option<String>,
+        role: &[&str],
+    ) -> io::Result<Self> {
         let orders = Orders {
             page: cookie(),
             file: cookie(),
@@ -46,6 +56,7 @@ impl Victim {
         let variable = cookie();
         let mut child = Command::new(&ground.probe_program)
             .arg("victim")
+            .args(role)
             .env_clear()
             .env("ESCAPOLOGY_SECRET", &variable)
             .current_dir(directory)

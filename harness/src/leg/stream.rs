@@ -157,6 +157,7 @@ impl Streams {
             .filter(|record| !torn_down(record))
             .cloned()
             .collect();
+        let held_open = self.before.is_some() && self.open().next().is_some();
         let late = self.report.frames.rejected() + self.printed.frames.rejected();
         let Some((report, printed)) = self.before else {
             return (
@@ -165,6 +166,7 @@ impl Streams {
                     printed: self.kept,
                     ending: self.ending,
                     after_teardown: Vec::new(),
+                    held_open,
                 },
                 late,
             );
@@ -182,6 +184,7 @@ impl Streams {
                 printed: self.kept,
                 ending: self.ending,
                 after_teardown,
+                held_open,
             },
             rejected,
         )

@@ -18,8 +18,8 @@ pub(crate) use files::{
 };
 pub(crate) use ipc::{attach_segment, find_segment, read_key, search_session_keyring};
 pub(crate) use process::{
-    allow_any_tracer, drop_capabilities, exit, fork, own_nice, pidfd_getfd, pidfd_open,
-    pidfd_send_signal, queue_signal, renice_own_group, set_owner, signal_thread,
+    allow_any_tracer, drop_capabilities, exit, fork, fork_sibling, own_nice, pidfd_getfd,
+    pidfd_open, pidfd_send_signal, queue_signal, renice_own_group, set_owner, signal_thread,
 };
 
 /// The descriptor with this number, if one is open ([fcntl(2)] F_GETFD).

@@ -23,6 +23,7 @@ use super::calls::{
     working_directory,
 };
 use super::init;
+use super::keeper;
 use super::report::Report;
 use crate::plan::{Plan, Step};
 use crate::stage::Stage;
@@ -38,6 +39,8 @@ pub(super) struct Inheritance<'a> {
     pub(super) leash: Option<RawFd>,
     /// Readable once the launcher has ended, where that matters.
     pub(super) launcher: Option<RawFd>,
+    /// The launcher's procfs, where there is a keeper.
+    pub(super) procfs: Option<RawFd>,
     /// The cgroup's `cgroup.procs`, where clone could not place the child in it.
     pub(super) cgroup_procs: Option<RawFd>,
     /// The call that made the process; the others do less than clone3.
@@ -222,9 +225,13 @@ impl Child<'_> {
                 source,
                 attributes,
                 slot,
+                optional,
             } => {
                 let (slot, attributes) = (*slot, *attributes);
-                let tree = mounts::open_tree(source)?;
+                let tree = match mounts::open_tree(source) {
+                    Err(Errno::ENOENT) if *optional => return Ok(()),
+                    tree => tree?,
+                };
                 if attributes != 0 {
                     // Private too: a copy would go on sharing mount events.
                     mounts::set_attributes(tree.as_fd(), attributes, true)?;
@@ -294,8 +301,15 @@ impl Child<'_> {
             Step::MakeSymlink { parent, name, to } => {
                 symlinkat(to.as_c_str(), self.inside(parent)?, name.as_c_str())
             }
-            Step::Attach { slot, target } => {
-                let tree = self.slot(*slot)?;
+            Step::Attach {
+                slot,
+                target,
+                optional,
+            } => {
+                let tree = match self.slot(*slot) {
+                    Err(Errno::EBADF) if *optional => return Ok(()),
+                    tree => tree?,
+                };
                 mounts::attach(tree, self.inside(target)?.as_fd())?;
                 close(tree.as_raw_fd())
             }
@@ -387,15 +401,27 @@ impl Child<'_> {
         nix::sys::prctl::set_dumpable(false)?;
         // Where the launcher ignores it, nobody's end could be waited for.
         signal::reset(libc::SIGCHLD)?;
+        let place = match self.plan.keeper {
+            Some(_) => Some(keeper::Place::leave()?),
+            None => None,
+        };
         let program = match crate::sys::clone::fork()? {
-            // It needs no parent-death signal: pid 1's end is its own.
-            0 => return Ok(()),
+            // It needs no parent-death signal: pid 1's end is its own. That of
+            // a keeper is not.
+            0 => return place.map_or(Ok(()), keeper::Place::take),
             program => program,
         };
         let launcher = self
             .inheritance
             .launcher
             .filter(|_| self.plan.die_with_parent);
+        if let Some(patience) = self.plan.keeper {
+            let procfs = self.inheritance.procfs.ok_or(Errno::EBADF)?;
+            match keeper::Keeper::new(program, patience, leash, launcher, procfs) {
+                Ok(keeper) => keeper.run(),
+                Err((stage, errno)) => self.fail(stage, index, errno),
+            }
+        }
         match init::Init::new(program, leash, launcher) {
             Ok(init) => init.run(),
             Err((stage, errno)) => self.fail(stage, index, errno),

@@ -11,6 +11,7 @@ use nix::unistd::{Pid, setpgid};
 use super::child::{self, Inheritance, Made};
 use super::idmap;
 use super::init::{Heard, hear};
+use super::keeper;
 use super::report::{self, Received};
 use super::{fork_unshare, vfork_clone};
 use crate::cgroup::CgroupDirectory;
@@ -57,6 +58,7 @@ pub(crate) fn launch(plan: &mut Plan, cgroup: Option<&CgroupDirectory>) -> Resul
         None
     };
     let launcher = launcher(plan).map_err(prepared)?;
+    let procfs = plan.keeper.map(|_| keeper::procfs()).transpose()?;
     let progress = Progress::new().map_err(prepared)?;
     let started = now();
 
@@ -65,6 +67,7 @@ pub(crate) fn launch(plan: &mut Plan, cgroup: Option<&CgroupDirectory>) -> Resul
         report: child_report.as_raw_fd(),
         leash: leash.as_ref().map(|(_, child)| child.as_raw_fd()),
         launcher: launcher.as_ref().map(AsRawFd::as_raw_fd),
+        procfs: procfs.as_ref().map(AsRawFd::as_raw_fd),
         cgroup_procs: cgroup.map(|cgroup| cgroup.procs().as_raw_fd()),
         made: Made::ByClone3,
     };

@@ -22,6 +22,41 @@ pub(crate) struct Farewell {
     pub(crate) code: i32,
     /// Exit code or signal.
     pub(crate) status: i32,
+    /// Whether its process had executed it; only a keeper looks. Pid 1 leaves
+    /// that to the launcher, for which it keeps a program that was killed.
+    pub(crate) executed: Option<bool>,
+}
+
+/// In a farewell's code: a keeper saw that the program was never executed.
+const NEVER: i32 = 0x100;
+/// In a farewell's code: a keeper saw that it was.
+const EXECUTED: i32 = 0x200;
+
+impl Farewell {
+    /// Tells the launcher.
+    pub(super) fn send(self, leash: BorrowedFd<'_>) -> nix::Result<()> {
+        let looked = match self.executed {
+            Some(true) => EXECUTED,
+            Some(false) => NEVER,
+            None => 0,
+        };
+        let [a, b, c, d] = (self.code | looked).to_ne_bytes();
+        let [e, f, g, h] = self.status.to_ne_bytes();
+        let bytes = [a, b, c, d, e, f, g, h];
+        send(leash.as_raw_fd(), &bytes, MsgFlags::MSG_NOSIGNAL).map(drop)
+    }
+
+    fn from_bytes([a, b, c, d, e, f, g, h]: [u8; 8]) -> Self {
+        let code = i32::from_ne_bytes([a, b, c, d]);
+        Self {
+            code: code & !(NEVER | EXECUTED),
+            status: i32::from_ne_bytes([e, f, g, h]),
+            executed: match code & (NEVER | EXECUTED) {
+                0 => None,
+                looked => Some(looked == EXECUTED),
+            },
+        }
+    }
 }
 
 /// Pid 1, once it holds nothing of the launcher's any more.
@@ -40,24 +75,10 @@ impl Init {
         leash: RawFd,
         launcher: Option<RawFd>,
     ) -> Result<Self, (Stage, Errno)> {
-        let failed = |errno| (Stage::Init, errno);
-        // The launcher's descriptor does it better: the signal is raised when
-        // the launching *thread* ends.
-        nix::sys::prctl::set_pdeathsig(None).map_err(failed)?;
-        // Signals are all blocked since before the clone: SIGCHLD waits here.
-        let mut mask = SigSet::empty();
-        mask.add(Signal::SIGCHLD);
-        let children = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK).map_err(failed)?;
-        let mut kept = [
-            leash,
-            children.as_fd().as_raw_fd(),
-            launcher.unwrap_or(leash),
-        ];
-        kept.sort_unstable();
-        fd::close_all_but(0, kept.into_iter()).map_err(|errno| (Stage::Descriptors, errno))?;
+        let children = settle([leash, launcher.unwrap_or(leash), leash])?;
         Ok(Self {
             program,
-            leash: fd::borrow(leash).ok_or(failed(Errno::EBADF))?,
+            leash: fd::borrow(leash).ok_or((Stage::Init, Errno::EBADF))?,
             launcher: launcher.and_then(fd::borrow),
             children,
         })
@@ -99,7 +120,26 @@ impl Init {
     }
 }
 
-fn reap(pid: i32) -> nix::Result<()> {
+/// Makes a process that forked the program a quiet one: untied from the
+/// launching thread, with no descriptor but these and the one that it gives,
+/// readable when a child has ended.
+pub(super) fn settle(kept: [RawFd; 3]) -> Result<SignalFd, (Stage, Errno)> {
+    let failed = |errno| (Stage::Init, errno);
+    // The launcher's descriptor does it better: the signal is raised when
+    // the launching *thread* ends.
+    nix::sys::prctl::set_pdeathsig(None).map_err(failed)?;
+    // Signals are all blocked since before the clone: SIGCHLD waits here.
+    let mut mask = SigSet::empty();
+    mask.add(Signal::SIGCHLD);
+    let children = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK).map_err(failed)?;
+    let [a, b, c] = kept;
+    let mut kept = [a, b, c, children.as_fd().as_raw_fd()];
+    kept.sort_unstable();
+    fd::close_all_but(0, kept.into_iter()).map_err(|errno| (Stage::Descriptors, errno))?;
+    Ok(children)
+}
+
+pub(super) fn reap(pid: i32) -> nix::Result<()> {
     match nix::sys::wait::waitpid(
         nix::unistd::Pid::from_raw(pid),
         Some(nix::sys::wait::WaitPidFlag::WNOHANG),
@@ -112,13 +152,12 @@ fn reap(pid: i32) -> nix::Result<()> {
 /// Passes the program's end on. One that was killed is kept as a zombie until
 /// the launcher has seen whether it ever was the program (see `Child::wait`).
 fn farewell(leash: BorrowedFd<'_>, ended: process::Ended) -> nix::Result<i32> {
-    let [a, b, c, d] = ended.code.to_ne_bytes();
-    let [e, f, g, h] = ended.status.to_ne_bytes();
-    send(
-        leash.as_raw_fd(),
-        &[a, b, c, d, e, f, g, h],
-        MsgFlags::MSG_NOSIGNAL,
-    )?;
+    Farewell {
+        code: ended.code,
+        status: ended.status,
+        executed: None,
+    }
+    .send(leash)?;
     if ended.code == libc::CLD_EXITED {
         reap(ended.pid)?;
         return Ok(ended.status);
@@ -147,13 +186,7 @@ pub(crate) enum Heard {
 pub(crate) fn hear(leash: BorrowedFd<'_>) -> nix::Result<Heard> {
     let mut bytes = [0_u8; 8];
     match recv(leash.as_raw_fd(), &mut bytes, MsgFlags::MSG_DONTWAIT) {
-        Ok(8) => {
-            let [a, b, c, d, e, f, g, h] = bytes;
-            Ok(Heard::Farewell(Farewell {
-                code: i32::from_ne_bytes([a, b, c, d]),
-                status: i32::from_ne_bytes([e, f, g, h]),
-            }))
-        }
+        Ok(8) => Ok(Heard::Farewell(Farewell::from_bytes(bytes))),
         Err(Errno::EAGAIN | Errno::EINTR) => Ok(Heard::Nothing),
         Ok(_) | Err(Errno::ECONNRESET) => Ok(Heard::HungUp),
         Err(errno) => Err(errno),

@@ -6,8 +6,10 @@ mod clone;
 mod fork_unshare;
 mod idmap;
 mod init;
+mod keeper;
 mod report;
 mod vfork_clone;
 
 pub(crate) use clone::{Launched, launch};
 pub(crate) use init::{Farewell, Heard, hear, release};
+pub(crate) use keeper::ask_to_kill;

@@ -74,12 +74,23 @@ pub(crate) struct Plan {
     pub(crate) ids: IdWriter,
     /// The process group that the parent puts the child into.
     pub(crate) process_group: Option<Pid>,
-    /// Whether pid 1 is a process of ours that forks the program.
+    /// Whether a process of ours forks the program: pid 1, or a keeper.
     pub(crate) init: bool,
+    /// Whether that one is a keeper, and lets the program's children outlive it.
+    pub(crate) keeper: Option<Patience>,
     /// Whether the sandbox ends with the launcher.
     pub(crate) die_with_parent: bool,
     /// CLOCK_MONOTONIC inside minus outside, in seconds, once set.
     pub(crate) clock_offset: i64,
+}
+
+/// Until when a keeper lets the subtree live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// Until the program ends.
+    Program,
+    /// Until it is empty.
+    Subtree,
 }
 
 /// Which descriptor gets which number, and what is closed.
@@ -173,10 +184,15 @@ impl Plan {
             let path = c_string(Stage::WorkingDirectory, path.as_os_str())?;
             steps.push((Stage::WorkingDirectory, Step::ChangeDirectory(path)));
         }
-        let init = spec.has(Namespace::Pid) && spec.init == Init::Minimal;
+        let keeper = match spec.init {
+            Init::Keeper => Some(Patience::Program),
+            Init::PatientKeeper => Some(Patience::Subtree),
+            Init::Minimal | Init::Program => None,
+        };
+        let init = keeper.is_some() || spec.has(Namespace::Pid) && spec.init == Init::Minimal;
         if init {
-            // After the mounts, which pid 1 makes, and before the limits, which
-            // are the program's alone.
+            // After the mounts, which pid 1 makes, and before the limits and the
+            // ids, which are the program's alone.
             steps.push((Stage::Init, Step::Fork));
         }
         // Before the limits: a low RLIMIT_NOFILE would forbid the numbers.
@@ -235,6 +251,7 @@ impl Plan {
             ids,
             process_group: joins,
             init,
+            keeper,
             die_with_parent: spec.die_with_parent,
             clock_offset: offsets.map_or(0, |offsets| offsets.monotonic),
         })

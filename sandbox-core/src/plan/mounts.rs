@@ -120,6 +120,7 @@ impl<'a> Builder<'a> {
                     source,
                     attributes,
                     slot,
+                    optional: false,
                 });
                 self.ground.push(("/".into(), false));
             }
@@ -194,10 +195,12 @@ impl<'a> Builder<'a> {
             source: c_string(Stage::Mount, source.as_os_str())?,
             attributes,
             slot,
+            optional,
         });
         self.attach.push(Step::Attach {
             slot,
             target: relative(target)?,
+            optional,
         });
         if !self.modern {
             self.remount_tree(source, target, access)?;
@@ -270,6 +273,7 @@ impl<'a> Builder<'a> {
         self.attach.push(Step::Attach {
             slot,
             target: relative(target)?,
+            optional: false,
         });
         self.ground.push((target.to_owned(), kind == c"tmpfs"));
         Ok(())

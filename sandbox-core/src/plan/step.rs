@@ -40,6 +40,8 @@ pub(crate) enum Step {
         source: CString,
         attributes: u64,
         slot: usize,
+        /// Whether a source that has gone since the plan was made is left out.
+        optional: bool,
     },
     /// A detached mount of a new file system.
     NewFilesystem {
@@ -74,6 +76,8 @@ pub(crate) enum Step {
     Attach {
         slot: usize,
         target: CString,
+        /// Whether an empty slot is left out.
+        optional: bool,
     },
     /// Sets flags of a mount, or of all below it, the old way, where
     /// mount_setattr(2) is missing.

@@ -61,6 +61,11 @@ pub enum PolicyError {
         /// Why not.
         why: &'static str,
     },
+    /// A keeper where a pid namespace does its work.
+    #[error(
+        "a keeper is for a sandbox without a pid namespace, whose pid 1 does its work: leave one of them out"
+    )]
+    KeeperInPidNamespace,
     /// A limit or deadline of nothing.
     #[error("a deadline of zero kills the sandbox at once: leave it out for none")]
     ZeroDeadline,
@@ -84,6 +89,9 @@ impl Namespace {
 
 pub(super) fn check(spec: &Spec) -> Result<(), PolicyError> {
     check_strategy(spec)?;
+    if spec.has(Namespace::Pid) && spec.init.is_keeper() {
+        return Err(PolicyError::KeeperInPidNamespace);
+    }
     check_root(spec)?;
     check_mounts(spec)?;
     check_ids(spec)?;
@@ -165,6 +173,12 @@ fn check_strategy(spec: &Spec) -> Result<(), PolicyError> {
     if spec.has(Namespace::Pid) && spec.init == Init::Minimal {
         return refuse(
             "a minimal pid 1",
+            "it never executes anything, and would hold the launcher for ever: set init = \"program\"",
+        );
+    }
+    if spec.init.is_keeper() {
+        return refuse(
+            "a keeper",
             "it never executes anything, and would hold the launcher for ever: set init = \"program\"",
         );
     }
@@ -409,6 +423,8 @@ mod tests {
     #[case::vfork_with_pid_1(Spec { strategy: Strategy::VforkClone, ..spec(&[Namespace::Pid]) }, "minimal pid 1")]
     #[case::vfork_with_offsets(Spec { strategy: Strategy::VforkClone, time: Some(TimeOffsets::default()), ..spec(&[Namespace::Time]) }, "clock offsets")]
     #[case::vfork_with_real_ids(Spec { strategy: Strategy::VforkClone, ids: ids(vec![]), ..Spec::default() }, "ids without a user namespace")]
+    #[case::keeper_in_pid_namespace(Spec { init: Init::PatientKeeper, ..spec(&[Namespace::Pid]) }, "without a pid namespace")]
+    #[case::vfork_with_keeper(Spec { strategy: Strategy::VforkClone, init: Init::Keeper, ..Spec::default() }, "a keeper")]
     #[case::zero_deadline(Spec { deadline: Some(std::time::Duration::ZERO), ..Spec::default() }, "deadline of zero")]
     fn refused(#[case] spec: Spec, #[case] words: &str) {
         let error = spec

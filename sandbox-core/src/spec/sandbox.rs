@@ -110,7 +110,7 @@ pub struct Spec {
     pub keyring: Keyring,
     /// Where the program starts.
     pub working_directory: WorkingDirectory,
-    /// Who is pid 1 of a new pid namespace.
+    /// Who stands between the launcher and the program.
     pub init: Init,
     /// A cgroup of its own.
     pub cgroup: Option<Cgroup>,
@@ -343,16 +343,32 @@ pub enum Keyring {
     Inherit,
 }
 
-/// Who is pid 1 of a new pid namespace.
+/// Who stands between the launcher and the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Init {
-    /// A minimal process that reaps, passes the exit status on and ends with
-    /// the program or the launcher, whichever goes first.
+    /// In a new pid namespace a minimal pid 1 that reaps, passes the exit status
+    /// on and ends with the program or the launcher, whichever goes first.
+    /// Without that namespace nobody.
     Minimal,
-    /// The program itself. Signals without a handler do not reach it from
-    /// inside, and it must reap what it inherits.
+    /// The program itself. As pid 1 signals without a handler do not reach it
+    /// from inside, and it must reap what it inherits.
     Program,
+    /// Without a pid namespace: a child subreaper that kills and reaps what the
+    /// program leaves behind, whatever session it fled to. A program of the same
+    /// user can kill it first, and then what it left before is nobody's.
+    Keeper,
+    /// As [`Init::Keeper`], but it lets what the program leaves behind live: it
+    /// ends with the last process of the whole subtree, and only then does
+    /// [`Child::wait`](crate::Child::wait) come back.
+    PatientKeeper,
+}
+
+impl Init {
+    /// Whether it is a child subreaper of ours.
+    pub fn is_keeper(self) -> bool {
+        matches!(self, Self::Keeper | Self::PatientKeeper)
+    }
 }
 
 /// Where the program starts: `"inherit"` or an absolute path.

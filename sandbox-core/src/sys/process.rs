@@ -33,8 +33,36 @@ pub(crate) enum Wait<'a> {
 /// [waitid(2)] for an ended child: `None` where WNOHANG is in `options` and
 /// there is none. Fills `usage` with what it used, its reaped children included.
 ///
+/// A child that asked to be traced (PTRACE_TRACEME) made its parent its tracer,
+/// whom the kernel tells of every stop, wanted or not. Nobody here would ever let
+/// it go on, and a stop is no end: it is killed.
+///
 /// [waitid(2)]: https://man7.org/linux/man-pages/man2/waitid.2.html
 pub(crate) fn wait(
+    whom: Wait<'_>,
+    options: i32,
+    mut usage: Option<&mut libc::rusage>,
+) -> nix::Result<Option<Ended>> {
+    loop {
+        let ended = wait_once(whom, options, usage.as_deref_mut())?;
+        match ended {
+            Some(Ended {
+                pid,
+                code: libc::CLD_TRAPPED | libc::CLD_STOPPED,
+                ..
+            }) => {
+                // Not reaped, so that the number is still its own.
+                let _ = nix::sys::signal::kill(
+                    nix::unistd::Pid::from_raw(pid),
+                    nix::sys::signal::Signal::SIGKILL,
+                );
+            }
+            ended => return Ok(ended),
+        }
+    }
+}
+
+fn wait_once(
     whom: Wait<'_>,
     options: i32,
     usage: Option<&mut libc::rusage>,
