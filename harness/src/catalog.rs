@@ -100,8 +100,7 @@ pub fn read(path: &Path) -> Result<Entry, Error> {
 }
 
 fn parse(name: &str, text: &str) -> Result<Entry, Error> {
-    let spec: Spec = toml::from_str(text)
-        .map_err(|error| Error::Usage(one_line(&error, text)))?;
+    let spec: Spec = toml::from_str(text).map_err(|error| Error::Usage(one_line(&error, text)))?;
     let sandbox = spec
         .build()
         .map_err(|error| Error::Usage(error.to_string()))?;

@@ -88,7 +88,10 @@ fn ablated(sandbox: &str) {
     let mut written: Vec<&str> = ROWS.iter().map(|(without, _)| *without).collect();
     tried.sort_unstable();
     written.sort_unstable();
-    assert_eq!(tried, written, "a row for each protection that a probe names");
+    assert_eq!(
+        tried, written,
+        "a row for each protection that a probe names"
+    );
 
     for row in &ablation.rows {
         let without = name(row);

@@ -43,8 +43,16 @@ fn main() -> ExitCode {
     let mut list = vec![trials::trial("every_cell_is_there", None, || {
         assert_eq!(probes::all().len(), PROBES);
         let mut built_in = catalog::built_in().expect("they are sound").into_iter();
-        assert!(SANDBOXES.iter().all(|name| built_in.any(|entry| entry.name == *name)));
-        assert_eq!(built_in.next().map(|entry| entry.name), None, "not in SANDBOXES");
+        assert!(
+            SANDBOXES
+                .iter()
+                .all(|name| built_in.any(|entry| entry.name == *name))
+        );
+        assert_eq!(
+            built_in.next().map(|entry| entry.name),
+            None,
+            "not in SANDBOXES"
+        );
     })];
     for sandbox in SANDBOXES {
         let whole = catalog::find(sandbox).expect("it is built in").sandbox;

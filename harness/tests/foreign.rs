@@ -174,7 +174,10 @@ fn main() -> ExitCode {
     let (name, body): (_, fn()) = if nix::unistd::geteuid().is_root() {
         ("unshare::m_holds_nothing", mount_namespace_of_root)
     } else {
-        ("unshare::m_fails_for_an_ordinary_user", mount_namespace_refused)
+        (
+            "unshare::m_fails_for_an_ordinary_user",
+            mount_namespace_refused,
+        )
     };
     list.push(trials::trial(name, unshare.as_deref(), body));
     list.push(trials::trial(
@@ -209,7 +212,9 @@ fn leaks(line: Line, baseline: &[&str], besides: &[&str]) {
     for part in [line.unshare, line.session, line.environment, line.shown] {
         words.extend(part);
     }
-    words.extend(["--proc", "/proc", "--dev", "/dev", "--chdir", "/", "{probe}"]);
+    words.extend([
+        "--proc", "/proc", "--dev", "/dev", "--chdir", "/", "{probe}",
+    ]);
     let ran = through(&words);
     let mut expected = [baseline, besides].concat();
     expected.sort_unstable();
@@ -244,7 +249,11 @@ fn careful() {
     ] {
         let mut results = ran.report.results.iter();
         let result = results.find(|result| result.probe == probe);
-        assert_eq!(product(result.expect("it was run")).outcome, outcome, "{probe}");
+        assert_eq!(
+            product(result.expect("it was run")).outcome,
+            outcome,
+            "{probe}"
+        );
     }
 }
 

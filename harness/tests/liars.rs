@@ -65,18 +65,35 @@ fn judged(probe: &str, script: &str) -> (Verdict, Leg) {
 
 fn drops_the_probe() {
     let (verdict, leg) = judged("fs-read-outside", "exit 0");
-    assert_eq!((verdict, leg.outcome), (Verdict::Inconclusive, Outcome::NotStarted));
+    assert_eq!(
+        (verdict, leg.outcome),
+        (Verdict::Inconclusive, Outcome::NotStarted)
+    );
 }
 
 fn fails_and_says_why() {
     let script = "echo no room for namespaces >&2; exit 3";
     let (verdict, leg) = judged("fs-read-outside", script);
-    assert_eq!((verdict, leg.outcome), (Verdict::Error, Outcome::NotStarted));
-    assert_eq!((&*leg.exit, &*leg.output), ("exit code 3", "no room for namespaces"));
+    assert_eq!(
+        (verdict, leg.outcome),
+        (Verdict::Error, Outcome::NotStarted)
+    );
+    assert_eq!(
+        (&*leg.exit, &*leg.output),
+        ("exit code 3", "no room for namespaces")
+    );
 
-    let shown = program::escapology(["run", "--probe", "fs-read-outside", "--", "sh", "-c", script])
-        .output()
-        .expect("the program can be started");
+    let shown = program::escapology([
+        "run",
+        "--probe",
+        "fs-read-outside",
+        "--",
+        "sh",
+        "-c",
+        script,
+    ])
+    .output()
+    .expect("the program can be started");
     assert_eq!(shown.status.code(), Some(4));
     let shown = program::text(&shown.stdout);
     assert!(shown.contains("no room for namespaces"), "{shown}");
@@ -89,21 +106,30 @@ fn another_nonce() {
         frame '{"stage":"attempted","call":"open","errno":2}'
         frame '{"stage":"done"}'"#;
     let (verdict, leg) = judged("fs-read-outside", script);
-    assert_eq!((verdict, leg.outcome), (Verdict::Inconclusive, Outcome::NotStarted));
+    assert_eq!(
+        (verdict, leg.outcome),
+        (Verdict::Inconclusive, Outcome::NotStarted)
+    );
     assert_eq!(leg.rejected_frames, 3);
 }
 
 /// It returned, and nothing was attempted.
 fn forged_return() {
     let (verdict, leg) = judged("fs-read-outside", r#"frame '{"stage":"done"}'"#);
-    assert_eq!((verdict, leg.outcome), (Verdict::Inconclusive, Outcome::Idle));
+    assert_eq!(
+        (verdict, leg.outcome),
+        (Verdict::Inconclusive, Outcome::Idle)
+    );
 }
 
 /// A secret that is not the canary's is no escape, and no return either.
 fn forged_secret() {
     let script = r#"frame '{"stage":"secret","value":"00000000000000000000000000000000"}'"#;
     let (verdict, leg) = judged("fs-read-outside", script);
-    assert_eq!((verdict, leg.outcome), (Verdict::Inconclusive, Outcome::Cut));
+    assert_eq!(
+        (verdict, leg.outcome),
+        (Verdict::Inconclusive, Outcome::Cut)
+    );
 }
 
 /// The probe gets out in silence, and its launcher says that it was refused.
@@ -117,7 +143,11 @@ fn forged_refusal() {
     // dash knows descriptors of one digit; the probe's private pipe has two.
     let closing = format!("exec bash -c '{}' bash \"$@\"", script_in_quotes(&script));
     let (verdict, leg) = judged("fs-write-outside", &closing);
-    assert_eq!((verdict, leg.outcome), (Verdict::Escaped, Outcome::Refused), "{leg:?}");
+    assert_eq!(
+        (verdict, leg.outcome),
+        (Verdict::Escaped, Outcome::Refused),
+        "{leg:?}"
+    );
 }
 
 /// A script for bash within single quotes.
@@ -133,22 +163,39 @@ fn a_whole_forgery() {
         frame '{"stage":"attempted","call":"open","errno":2}'
         frame '{"stage":"done"}'"#;
     let (verdict, leg) = judged("fs-read-outside", script);
-    assert_eq!((verdict, leg.outcome), (Verdict::Contained, Outcome::Refused));
+    assert_eq!(
+        (verdict, leg.outcome),
+        (Verdict::Contained, Outcome::Refused)
+    );
 }
 
 fn hangs() {
     let began = Instant::now();
     let (verdict, leg) = judged("fs-read-outside", "sleep 1000 & exec sleep 1000");
-    assert_eq!((verdict, leg.outcome), (Verdict::Inconclusive, Outcome::TimedOut));
-    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    assert_eq!(
+        (verdict, leg.outcome),
+        (Verdict::Inconclusive, Outcome::TimedOut)
+    );
+    assert!(
+        began.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 /// Always faster than its reader: the deadline counts all the same.
 fn prints_without_end() {
     let began = Instant::now();
     let (verdict, leg) = judged("fs-read-outside", "exec cat /dev/zero");
-    assert_eq!((verdict, leg.outcome), (Verdict::Inconclusive, Outcome::TimedOut));
-    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    assert_eq!(
+        (verdict, leg.outcome),
+        (Verdict::Inconclusive, Outcome::TimedOut)
+    );
+    assert!(
+        began.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 /// 64 MiB without a line end, into a harness that may not have as much memory.
@@ -164,7 +211,14 @@ fn floods_with_frames() {
 fn bounded(flood: &str) {
     // KiB of writable memory, for the run, its arena and every probe.
     const LIMIT: &str = r#"ulimit -d 49152; exec "$@""#;
-    let launcher = ["run", "--format", "json", "--probe", "fs-read-outside", "--"];
+    let launcher = [
+        "run",
+        "--format",
+        "json",
+        "--probe",
+        "fs-read-outside",
+        "--",
+    ];
     let mut limited = Command::new("sh");
     limited.args(["-c", LIMIT, "sh"]).arg(program::path());
     limited.args(launcher).args(["sh", "-c", flood]);
@@ -172,22 +226,35 @@ fn bounded(flood: &str) {
     let ran = program::report_of(&mut limited);
     let result = ran.only_result();
     assert_eq!(result.verdict, Verdict::Inconclusive, "{}", result.reason);
-    assert!(ran.json.len() < 64 << 10, "{} bytes of report", ran.json.len());
+    assert!(
+        ran.json.len() < 64 << 10,
+        "{} bytes of report",
+        ran.json.len()
+    );
 }
 
 /// Nothing that the probe says comes out, and its canary is touched.
 fn closes_its_output() {
     let script = "exec bash -c 'exec 19>&- >&- 2>&-; exec \"$@\"' bash \"$@\"";
     let (verdict, leg) = judged("fs-write-outside", script);
-    assert_eq!((verdict, leg.outcome), (Verdict::Escaped, Outcome::NotStarted));
+    assert_eq!(
+        (verdict, leg.outcome),
+        (Verdict::Escaped, Outcome::NotStarted)
+    );
     // A canary that only the probe's own words can touch was not: no evidence.
     let (verdict, leg) = judged("fs-read-outside", script);
-    assert_eq!((verdict, leg.outcome), (Verdict::Inconclusive, Outcome::NotStarted));
+    assert_eq!(
+        (verdict, leg.outcome),
+        (Verdict::Inconclusive, Outcome::NotStarted)
+    );
 }
 
 fn runs_it_twice() {
     let (verdict, leg) = judged("fs-read-outside", "\"$@\"; exec \"$@\"");
-    assert_eq!((verdict, leg.outcome), (Verdict::Escaped, Outcome::Succeeded));
+    assert_eq!(
+        (verdict, leg.outcome),
+        (Verdict::Escaped, Outcome::Succeeded)
+    );
     let returned = leg.records.iter().filter(|record| **record == Record::Done);
     assert_eq!(returned.count(), 2);
 }
@@ -205,7 +272,10 @@ fn goes_to_the_background() {
 
 fn kills_itself() {
     let (verdict, leg) = judged("fs-read-outside", "kill -9 $$");
-    assert_eq!((verdict, leg.outcome), (Verdict::Error, Outcome::NotStarted));
+    assert_eq!(
+        (verdict, leg.outcome),
+        (Verdict::Error, Outcome::NotStarted)
+    );
     assert!(leg.exit.contains("SIGKILL"), "{}", leg.exit);
 }
 
@@ -214,5 +284,8 @@ fn is_not_there() {
         .output()
         .expect("the program can be started");
     let said = program::refusal(&output, 2);
-    assert!(said.contains("\"no-such-launcher\" is not an executable program"), "{said}");
+    assert!(
+        said.contains("\"no-such-launcher\" is not an executable program"),
+        "{said}"
+    );
 }

@@ -9,10 +9,9 @@ use nix::unistd::Pid;
 
 use crate::cgroup::CgroupDirectory;
 use crate::error::{Error, Result};
-use crate::launch::{Farewell, Heard, Launched, hear, release};
+use crate::launch::{Farewell, Heard, Launched, Seen, has_executed, hear, release};
 use crate::spec::{Degraded, Namespace, Spec};
 use crate::stage::Stage;
-use crate::sys::process::{self, Wait};
 
 /// How a program ended. Launch failures are errors, never an exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,7 +141,7 @@ impl Child {
 
     /// The direct child's pid: pid 1 of a new pid namespace, or the program.
     pub fn id(&self) -> Pid {
-        self.launched.pid
+        self.launched.process.pid()
     }
 
     /// The program's pid, as seen from here.
@@ -211,7 +210,7 @@ impl Child {
                 self.finish_after(farewell)?;
                 continue;
             }
-            match self.peek() {
+            match self.launched.process.peek() {
                 Ok(None) | Err(Errno::EINTR) => {}
                 Ok(Some(ended)) => {
                     self.finish(ended)?;
@@ -219,8 +218,13 @@ impl Child {
                 }
                 Err(errno) => {
                     // SIGCHLD is ignored in this process, or something in it
-                    // waits for any child.
-                    let lost = Outcome::Unknown("wait for the sandbox", errno);
+                    // waits for any child; or the fork server has gone.
+                    self.launched.process.end_alone();
+                    let action = match errno {
+                        Errno::EPIPE => "hear from the fork server",
+                        _ => "wait for the sandbox",
+                    };
+                    let lost = Outcome::Unknown(action, errno);
                     self.settle(lost, Usage::default());
                     continue;
                 }
@@ -242,7 +246,7 @@ impl Child {
     /// to do: for a loop of the caller's own, with a timeout of zero.
     pub fn wakeups(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         [
-            Some(self.launched.pidfd.as_fd()),
+            Some(self.launched.process.wakeup()),
             self.launched.leash.as_ref().map(AsFd::as_fd),
         ]
         .into_iter()
@@ -268,7 +272,7 @@ impl Child {
             let _ = cgroup.kill();
         }
         self.kill_group();
-        match process::send_signal(self.launched.pidfd.as_fd(), libc::SIGKILL) {
+        match self.launched.process.kill() {
             Ok(()) | Err(Errno::ESRCH) => Ok(()),
             Err(errno) => Err(failed(errno)),
         }
@@ -276,8 +280,8 @@ impl Child {
 
     /// Only while the leader is not reaped: until then its number is its own.
     fn kill_group(&self) {
-        if self.leads_group && !self.pid_namespace && self.peek().is_ok() {
-            let _ = nix::sys::signal::killpg(self.launched.pid, nix::sys::signal::Signal::SIGKILL);
+        if self.leads_group && !self.pid_namespace {
+            self.launched.process.kill_group();
         }
     }
 
@@ -301,15 +305,6 @@ impl Child {
         }
     }
 
-    /// The direct child's end, without reaping it.
-    fn peek(&self) -> nix::Result<Option<process::Ended>> {
-        process::wait(
-            Wait::Pidfd(self.launched.pidfd.as_fd()),
-            libc::WNOHANG | libc::WNOWAIT,
-            None,
-        )
-    }
-
     /// Pid 1 has told how the program ended.
     fn finish_after(&mut self, farewell: Farewell) -> Result<()> {
         let exit = Exit::from_wait(farewell.code, farewell.status);
@@ -327,18 +322,19 @@ impl Child {
 
     /// The direct child has ended by itself: the program, or a pid 1 of ours
     /// that was killed.
-    fn finish(&mut self, ended: process::Ended) -> Result<()> {
+    fn finish(&mut self, seen: Seen) -> Result<()> {
+        let ended = seen.ended;
         // Pid 1 says it before it ends.
         if let Some(farewell) = self.farewell()? {
             return self.finish_after(farewell);
         }
         let exit = Exit::from_wait(ended.code, ended.status);
-        let is_program = self.launched.pid == self.launched.program;
+        let is_program = self.launched.process.pid() == self.launched.program;
         let left = ended.code == libc::CLD_EXITED;
         self.reap(match (is_program, left) {
             // It never leaves by itself without a word.
             (false, true) => Outcome::Unknown("hear how the program ended", Errno::EPIPE),
-            (true, false) if !has_executed(self.launched.pid) => Outcome::Lost(exit),
+            (true, false) if !seen.executed => Outcome::Lost(exit),
             _ => Outcome::Exited(exit),
         })
     }
@@ -346,25 +342,18 @@ impl Child {
     /// Tears down what is left and reaps the direct child.
     fn reap(&mut self, outcome: Outcome) -> Result<()> {
         self.kill_group();
-        let mut usage = process::no_usage();
-        loop {
-            match process::wait(
-                Wait::Pidfd(self.launched.pidfd.as_fd()),
-                0,
-                Some(&mut usage),
-            ) {
-                // Reaped elsewhere, between the look and this.
-                Ok(Some(_)) | Err(Errno::ECHILD) => break,
-                Ok(None) | Err(Errno::EINTR) => {}
-                Err(errno) => {
-                    return Err(Error::Child {
-                        action: "reap the sandbox",
-                        errno,
-                    });
-                }
+        let usage = match self.launched.process.reap() {
+            Ok((_, usage)) => usage,
+            // Reaped elsewhere, between the look and this.
+            Err(Errno::ECHILD) => Usage::default(),
+            Err(errno) => {
+                return Err(Error::Child {
+                    action: "reap the sandbox",
+                    errno,
+                });
             }
-        }
-        self.settle(outcome, Usage::from(&usage));
+        };
+        self.settle(outcome, usage);
         Ok(())
     }
 
@@ -405,8 +394,7 @@ impl AsFd for Child {
         self.launched
             .leash
             .as_ref()
-            .unwrap_or(&self.launched.pidfd)
-            .as_fd()
+            .map_or(self.launched.process.wakeup(), AsFd::as_fd)
     }
 }
 
@@ -430,16 +418,4 @@ impl From<&libc::rusage> for Usage {
             max_rss_bytes: usage.ru_maxrss.unsigned_abs() * 1024,
         }
     }
-}
-
-/// Whether a process that is not reaped yet has executed a program since it was
-/// forked: PF_FORKNOEXEC in field 9 of /proc/PID/stat (proc_pid_stat(5)). The
-/// end of the report socket alone does not tell: a filter can kill execve itself.
-fn has_executed(pid: Pid) -> bool {
-    const PF_FORKNOEXEC: u32 = 0x40;
-    procfs::process::Process::new(pid.as_raw())
-        .and_then(|process| process.stat())
-        // Where procfs cannot be read nothing is proven either way; the
-        // program's own exit status stands.
-        .map_or(true, |stat| stat.flags & PF_FORKNOEXEC == 0)
 }

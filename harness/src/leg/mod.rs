@@ -20,8 +20,8 @@ use stream::Streams;
 
 use crate::canary::{self, Canary, Ground, Lure, Output};
 use crate::model::{Leg, Observation, Outcome};
-use crate::sanitise;
 use crate::outcome::{Ended, classify};
+use crate::sanitise;
 
 /// The number of the probe's private pipe, below all planted descriptors.
 const REPORT: i32 = canary::FIRST_DESCRIPTOR - 1;

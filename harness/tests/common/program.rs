@@ -1,9 +1,6 @@
 //! The program as its users start it.
 
-#![allow(
-    dead_code,
-    reason = "test programs share it, and each uses some of it"
-)]
+#![allow(dead_code, reason = "test programs share it, and each uses some of it")]
 
 use std::env;
 use std::ffi::{OsStr, OsString};

@@ -4,10 +4,7 @@
 //! for when the trials are listed, and a trial that cannot run is *ignored*,
 //! with the reason in front of its name.
 
-#![allow(
-    dead_code,
-    reason = "test programs share it, and each uses some of it"
-)]
+#![allow(dead_code, reason = "test programs share it, and each uses some of it")]
 
 use std::path::Path;
 use std::process::ExitCode;

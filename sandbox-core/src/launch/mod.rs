@@ -6,8 +6,14 @@ mod clone;
 mod fork_unshare;
 mod idmap;
 mod init;
+mod process;
 mod report;
+mod served;
 mod vfork_clone;
+mod watch;
 
-pub(crate) use clone::{Launched, launch};
+pub(crate) use clone::launch;
 pub(crate) use init::{Farewell, Heard, hear, release};
+pub(crate) use process::{Process, Seen, has_executed};
+pub(crate) use served::{Order, make};
+pub(crate) use watch::{Launched, Watch};
