@@ -69,7 +69,7 @@ pub(crate) fn flat() {
     assert_eq!(own, descriptors(Pid::this()));
     // A heap is never quite still: 64 pages are room for noise and none for a leak
     // of a descriptor's worth of memory each time.
-    assert!(after <= before + 64, "{} then {} pages", before, after);
+    assert!(after <= before + 64, "{before} then {after} pages");
     assert_eq!(children(server.id()), [0; 0]);
 }
 
