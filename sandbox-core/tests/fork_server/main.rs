@@ -138,7 +138,8 @@ const IDLE: usize = 7;
 fn await_descriptors(server: &ForkServer, count: usize) {
     let until = Instant::now() + Duration::from_secs(10);
     while descriptors(server.id()).len() != count {
-        assert!(Instant::now() < until, "{:?}", descriptors(server.id()));
+        let open = descriptors(server.id()).len();
+        assert!(Instant::now() < until, "{open} instead of {count}");
         std::thread::yield_now();
     }
 }
