@@ -7,9 +7,15 @@ mod fork_unshare;
 mod idmap;
 mod init;
 mod keeper;
+mod process;
 mod report;
+mod served;
 mod vfork_clone;
+mod watch;
 
-pub(crate) use clone::{Launched, launch};
+pub(crate) use clone::launch;
 pub(crate) use init::{Farewell, Heard, hear, release};
 pub(crate) use keeper::ask_to_kill;
+pub(crate) use process::{Process, Seen, has_executed};
+pub(crate) use served::{Order, make};
+pub(crate) use watch::{Launched, Watch};
