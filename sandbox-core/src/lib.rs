@@ -25,6 +25,7 @@ mod cgroup;
 mod child;
 mod command;
 mod error;
+mod exit;
 pub mod fork_server;
 mod host;
 mod launch;

@@ -5,7 +5,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use nix::errno::Errno;
 use nix::unistd::{Pid, setpgid};
 
-use super::child::{self, Inheritance, Made};
+use super::child;
+use super::inheritance::{Inheritance, Made};
 use super::keeper;
 use super::process::Process;
 use super::watch::{Launched, Watch};

@@ -5,6 +5,7 @@ mod child;
 mod clone;
 mod fork_unshare;
 mod idmap;
+mod inheritance;
 mod init;
 mod keeper;
 mod process;

@@ -7,8 +7,9 @@ use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::{Pid, pipe2, read, write};
 
-use super::child::{self, Inheritance, Made};
+use super::child;
 use super::clone::{by_clone, join_group, not_made, with_signals_blocked};
+use super::inheritance::{Inheritance, Made};
 use super::process::Process;
 use crate::error::{Error, Result};
 use crate::plan::Plan;

@@ -9,8 +9,9 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 use nix::unistd::Pid;
 
-use super::child::{self, Inheritance};
+use super::child;
 use super::clone::{not_made, with_signals_blocked};
+use super::inheritance::Inheritance;
 use crate::error::Result;
 use crate::plan::Plan;
 use crate::sys::clone::{Cloned, Stack, vfork_clone3};
