@@ -63,14 +63,16 @@ fn run(ground: &Ground, probe: &str, lure: Lure) -> Output {
     frames.push(&all_of(&mut stream));
     let records = frames.records().to_vec();
     let mut late = Frames::new(&ground.nonce);
+    let mut held_open = false;
     if registered.probe.canary == Kind::Teardown {
         let mut ready = [PollFd::new(stream.as_fd(), PollFlags::POLLIN)];
-        poll(&mut ready, PollTimeout::from(2_000_u16)).unwrap();
+        held_open = poll(&mut ready, PollTimeout::from(2_000_u16)).unwrap() == 0;
         late.push(&all_of(&mut stream));
     }
     Output {
         records,
         after_teardown: late.records().to_vec(),
+        held_open,
         ..Output::default()
     }
 }
@@ -104,7 +106,7 @@ fn misled(lure: &Lure) -> Lure {
     }
 }
 
-const KINDS: [Kind; 18] = [
+const KINDS: [Kind; 19] = [
     Kind::Process,
     Kind::ProcessGroup,
     Kind::PeerSocket,
@@ -122,6 +124,7 @@ const KINDS: [Kind; 18] = [
     Kind::SharedMemory,
     Kind::SessionKey,
     Kind::Variable,
+    Kind::Undumpable,
     Kind::Teardown,
 ];
 
@@ -178,9 +181,14 @@ fn a_bare_probe_touches_its_canary_and_a_misled_one_does_not(
         "net-unix-path",
         "proc-pid-environ",
         "proc-pid-root",
+        "process-clone-parent",
+        "process-forkchain-teardown",
+        "process-hold-stdio",
         "process-setsid-doublefork",
+        "process-subreaper-steal",
         "ptrace-getfd-peerpidfd",
         "ptrace-seize-outside",
+        "ptrace-sibling-undumpable",
         "ptrace-vm-readv-outside",
         "signal-fcntl-setown",
         "signal-kill-outside",
