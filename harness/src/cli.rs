@@ -93,6 +93,9 @@ pub enum Command {
     Exec(ExecArgs),
     /// Print the JSON Schema of a report
     Schema,
+    /// A process that launches for another; started by sandbox_core::ForkServer
+    #[command(hide = true)]
+    ForkServer,
     /// The process inside the arena; started by the others
     #[command(hide = true)]
     Arena(ArenaArgs),

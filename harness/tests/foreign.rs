@@ -147,6 +147,7 @@ const HELD_BY_A_USER_NAMESPACE: &[&str] = &[
     "proc-pid-root",
     "ptrace-getfd-peerpidfd",
     "ptrace-seize-outside",
+    "ptrace-sibling-undumpable",
     "ptrace-vm-readv-outside",
 ];
 

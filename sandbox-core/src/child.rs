@@ -9,57 +9,12 @@ use nix::unistd::Pid;
 
 use crate::cgroup::CgroupDirectory;
 use crate::error::{Error, Result};
-use crate::launch::{Farewell, Heard, Launched, ask_to_kill, hear, release};
+pub use crate::exit::{Exit, Timings, Usage};
+use crate::launch::{Farewell, Heard, Launched, Seen, ask_to_kill, has_executed, hear, release};
 use crate::spec::{Degraded, Namespace, Spec};
 use crate::stage::Stage;
-use crate::sys::process::{self, Wait};
+use crate::sys::process;
 use crate::tree::Tree;
-
-/// How a program ended. Launch failures are errors, never an exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    /// It left with this code.
-    Code(i32),
-    /// It was killed by a signal.
-    Signal {
-        /// The signal's number.
-        number: i32,
-        /// Whether a core was dumped.
-        core_dumped: bool,
-    },
-    /// The sandbox's deadline passed, and it was killed.
-    TimedOut,
-}
-
-impl Exit {
-    pub(crate) fn from_wait(code: i32, status: i32) -> Self {
-        match code {
-            libc::CLD_EXITED => Self::Code(status),
-            _ => Self::Signal {
-                number: status,
-                core_dumped: code == libc::CLD_DUMPED,
-            },
-        }
-    }
-
-    /// Whether it left with code 0.
-    pub fn success(self) -> bool {
-        self == Self::Code(0)
-    }
-}
-
-impl std::fmt::Display for Exit {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Code(code) => write!(f, "exit code {code}"),
-            Self::Signal { number, .. } => match nix::sys::signal::Signal::try_from(*number) {
-                Ok(signal) => write!(f, "killed by {signal}"),
-                Err(_) => write!(f, "killed by signal {number}"),
-            },
-            Self::TimedOut => f.write_str("killed at its deadline"),
-        }
-    }
-}
 
 /// What has become of a sandbox; the same however often it is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -82,26 +37,6 @@ impl Outcome {
             Self::Unknown(action, errno) => Err(Error::Child { action, errno }),
         }
     }
-}
-
-/// How long each stage of the launch took.
-#[derive(Clone, Debug, Default)]
-pub struct Timings {
-    /// The stages that the child went through, in order.
-    pub laps: Vec<(Stage, Duration)>,
-    /// From the request until the program had taken over.
-    pub total: Duration,
-}
-
-/// What a sandbox used, its reaped processes included (getrusage(2)).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// Processor time in user mode.
-    pub user: Duration,
-    /// Processor time in the kernel.
-    pub system: Duration,
-    /// The largest resident set of any one process, in bytes.
-    pub max_rss_bytes: u64,
 }
 
 /// A launched sandbox. It is referred to by pidfd, never by number alone.
@@ -149,7 +84,7 @@ impl Child {
 
     /// The direct child's pid: pid 1 of a new pid namespace, or the program.
     pub fn id(&self) -> Pid {
-        self.launched.pid
+        self.launched.process.pid()
     }
 
     /// The program's pid, as seen from here.
@@ -185,7 +120,7 @@ impl Child {
     }
 
     pub(crate) fn pidfd(&self) -> BorrowedFd<'_> {
-        self.launched.pidfd.as_fd()
+        self.launched.process.pidfd()
     }
 
     pub(crate) fn cgroup(&self) -> Option<&CgroupDirectory> {
@@ -255,7 +190,7 @@ impl Child {
                 self.finish_after(farewell)?;
                 continue;
             }
-            match self.peek() {
+            match self.launched.process.peek() {
                 Ok(None) | Err(Errno::EINTR) => {}
                 Ok(Some(ended)) => {
                     self.finish(ended)?;
@@ -263,8 +198,13 @@ impl Child {
                 }
                 Err(errno) => {
                     // SIGCHLD is ignored in this process, or something in it
-                    // waits for any child.
-                    let lost = Outcome::Unknown("wait for the sandbox", errno);
+                    // waits for any child; or the fork server has gone.
+                    self.launched.process.end_alone();
+                    let action = match errno {
+                        Errno::EPIPE => "hear from the fork server",
+                        _ => "wait for the sandbox",
+                    };
+                    let lost = Outcome::Unknown(action, errno);
                     self.settle(lost, Usage::default());
                     continue;
                 }
@@ -286,7 +226,7 @@ impl Child {
     /// to do: for a loop of the caller's own, with a timeout of zero.
     pub fn wakeups(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         [
-            Some(self.launched.pidfd.as_fd()),
+            Some(self.launched.process.wakeup()),
             self.launched.leash.as_ref().map(AsFd::as_fd),
         ]
         .into_iter()
@@ -334,7 +274,7 @@ impl Child {
     /// Kills the direct child, and by it its namespace; a keeper is asked to kill
     /// its children instead, which would outlive it.
     pub(crate) fn kill_direct(&self) -> nix::Result<()> {
-        let pidfd = self.launched.pidfd.as_fd();
+        let pidfd = self.launched.process.pidfd();
         match &self.launched.leash {
             Some(leash) if self.keeper => {
                 // The program may have stopped it.
@@ -342,14 +282,14 @@ impl Child {
                 ask_to_kill(leash.as_fd());
                 Ok(())
             }
-            _ => process::send_signal(pidfd, libc::SIGKILL),
+            _ => self.launched.process.kill(),
         }
     }
 
     /// Only while the leader is not reaped: until then its number is its own.
     pub(crate) fn kill_group(&self) {
-        if self.leads_group && !self.pid_namespace && !self.keeper && self.peek().is_ok() {
-            let _ = nix::sys::signal::killpg(self.launched.pid, nix::sys::signal::Signal::SIGKILL);
+        if self.leads_group && !self.pid_namespace && !self.keeper {
+            self.launched.process.kill_group();
         }
     }
 
@@ -373,15 +313,6 @@ impl Child {
         }
     }
 
-    /// The direct child's end, without reaping it.
-    fn peek(&self) -> nix::Result<Option<process::Ended>> {
-        process::wait(
-            Wait::Pidfd(self.launched.pidfd.as_fd()),
-            libc::WNOHANG | libc::WNOWAIT,
-            None,
-        )
-    }
-
     /// Pid 1 has told how the program ended.
     fn finish_after(&mut self, farewell: Farewell) -> Result<()> {
         let exit = Exit::from_wait(farewell.code, farewell.status);
@@ -401,13 +332,14 @@ impl Child {
 
     /// The direct child has ended by itself: the program, or a pid 1 of ours
     /// that was killed.
-    fn finish(&mut self, ended: process::Ended) -> Result<()> {
+    fn finish(&mut self, seen: Seen) -> Result<()> {
+        let ended = seen.ended;
         // Pid 1 says it before it ends.
         if let Some(farewell) = self.farewell()? {
             return self.finish_after(farewell);
         }
         let exit = Exit::from_wait(ended.code, ended.status);
-        let is_program = self.launched.pid == self.launched.program;
+        let is_program = self.launched.process.pid() == self.launched.program;
         let left = ended.code == libc::CLD_EXITED;
         self.reap(match (is_program, left) {
             // It never leaves by itself without a word; and what a keeper kept
@@ -415,7 +347,7 @@ impl Child {
             (false, left) if left || self.keeper => {
                 Outcome::Unknown("hear how the program ended", Errno::EPIPE)
             }
-            (true, false) if !has_executed(self.launched.pid) => Outcome::Lost(exit),
+            (true, false) if !seen.executed => Outcome::Lost(exit),
             _ => Outcome::Exited(exit),
         })
     }
@@ -425,25 +357,18 @@ impl Child {
         self.kill_group();
         // The exit status counts more than a leftover that would not go.
         let _ = self.kill_pooled();
-        let mut usage = process::no_usage();
-        loop {
-            match process::wait(
-                Wait::Pidfd(self.launched.pidfd.as_fd()),
-                0,
-                Some(&mut usage),
-            ) {
-                // Reaped elsewhere, between the look and this.
-                Ok(Some(_)) | Err(Errno::ECHILD) => break,
-                Ok(None) | Err(Errno::EINTR) => {}
-                Err(errno) => {
-                    return Err(Error::Child {
-                        action: "reap the sandbox",
-                        errno,
-                    });
-                }
+        let usage = match self.launched.process.reap() {
+            Ok((_, usage)) => usage,
+            // Reaped elsewhere, between the look and this.
+            Err(Errno::ECHILD) => Usage::default(),
+            Err(errno) => {
+                return Err(Error::Child {
+                    action: "reap the sandbox",
+                    errno,
+                });
             }
-        }
-        self.settle(outcome, Usage::from(&usage));
+        };
+        self.settle(outcome, usage);
         Ok(())
     }
 
@@ -484,8 +409,7 @@ impl AsFd for Child {
         self.launched
             .leash
             .as_ref()
-            .unwrap_or(&self.launched.pidfd)
-            .as_fd()
+            .map_or(self.launched.process.wakeup(), AsFd::as_fd)
     }
 }
 
@@ -495,30 +419,4 @@ impl Drop for Child {
             let _ = self.reap(Outcome::Exited(Exit::TimedOut));
         }
     }
-}
-
-impl From<&libc::rusage> for Usage {
-    fn from(usage: &libc::rusage) -> Self {
-        let duration = |time: libc::timeval| {
-            Duration::from_secs(time.tv_sec.unsigned_abs())
-                + Duration::from_micros(time.tv_usec.unsigned_abs())
-        };
-        Self {
-            user: duration(usage.ru_utime),
-            system: duration(usage.ru_stime),
-            max_rss_bytes: usage.ru_maxrss.unsigned_abs() * 1024,
-        }
-    }
-}
-
-/// Whether a process that is not reaped yet has executed a program since it was
-/// forked: PF_FORKNOEXEC in field 9 of /proc/PID/stat (proc_pid_stat(5)). The
-/// end of the report socket alone does not tell: a filter can kill execve itself.
-fn has_executed(pid: Pid) -> bool {
-    const PF_FORKNOEXEC: u32 = 0x40;
-    procfs::process::Process::new(pid.as_raw())
-        .and_then(|process| process.stat())
-        // Where procfs cannot be read nothing is proven either way; the
-        // program's own exit status stands.
-        .map_or(true, |stat| stat.flags & PF_FORKNOEXEC == 0)
 }

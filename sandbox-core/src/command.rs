@@ -1,7 +1,7 @@
 //! A program to run in a sandbox, in the words of `std::process::Command`.
 
 use std::ffi::{CString, OsStr, OsString};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 
 use nix::unistd::Pid;
@@ -9,10 +9,11 @@ use nix::unistd::Pid;
 use crate::cgroup::CgroupDirectory;
 use crate::child::Child;
 use crate::error::{Error, Result};
+use crate::fork_server::{Extra, ForkServer};
 use crate::host::Host;
 use crate::launch;
 use crate::plan::{Plan, Program, Request, c_string};
-use crate::spec::{Degraded, Sandbox, Session};
+use crate::spec::{Degraded, Namespace, Sandbox, Session, Spec, WorkingDirectory};
 use crate::stage::Stage;
 
 /// Where a standard stream of the program comes from.
@@ -39,6 +40,8 @@ pub struct Command<'a> {
     inherited: Vec<(OwnedFd, RawFd)>,
     process_group: Option<Pid>,
     directory: Option<OsString>,
+    server: Option<&'a ForkServer>,
+    user_namespace: Option<OwnedFd>,
 }
 
 impl<'a> Command<'a> {
@@ -80,6 +83,8 @@ impl<'a> Command<'a> {
             inherited: Vec::new(),
             process_group: None,
             directory: None,
+            server: None,
+            user_namespace: None,
         }
     }
 
@@ -161,6 +166,20 @@ impl<'a> Command<'a> {
         self
     }
 
+    /// Launches through this server, whatever strategy the description names.
+    pub fn server(&mut self, server: &'a ForkServer) -> &mut Self {
+        self.server = Some(server);
+        self
+    }
+
+    /// A user namespace to join before anything else: all other namespaces are
+    /// made in it, and belong to it. For launches through a server, which has
+    /// one thread; the sandbox has no user namespace of its own then.
+    pub fn user_namespace(&mut self, namespace: OwnedFd) -> &mut Self {
+        self.user_namespace = Some(namespace);
+        self
+    }
+
     /// Launches it, and comes back once the program has taken over.
     ///
     /// # Errors
@@ -177,8 +196,9 @@ impl<'a> Command<'a> {
     pub(crate) fn launch(&self, sandbox: &Sandbox, degraded: Vec<Degraded>) -> Result<Child> {
         let spec = sandbox.spec();
         let null = self.null_device()?;
-        let source = |stdio: &Stdio| match stdio {
-            Stdio::Inherit => None,
+        let source = |number: RawFd, stdio: &Stdio| match stdio {
+            // The server has streams of its own.
+            Stdio::Inherit => self.server.map(|_| number),
             Stdio::Null => null.as_ref().map(AsRawFd::as_raw_fd),
             Stdio::Descriptor(descriptor) => Some(descriptor.as_raw_fd()),
         };
@@ -196,9 +216,9 @@ impl<'a> Command<'a> {
                 .collect::<Result<Vec<_>>>()?,
             environment: self.environment.clone(),
             stdio: [
-                source(&self.stdio[0]),
-                source(&self.stdio[1]),
-                source(&self.stdio[2]),
+                source(0, &self.stdio[0]),
+                source(1, &self.stdio[1]),
+                source(2, &self.stdio[2]),
             ],
             passed: numbers(&self.passed),
             inherited: numbers(&self.inherited),
@@ -208,17 +228,48 @@ impl<'a> Command<'a> {
                 .as_ref()
                 .map(|path| c_string(Stage::WorkingDirectory, path))
                 .transpose()?,
+            pre_pivot: self.server.is_some_and(ForkServer::is_pre_pivoted),
         };
+        self.check_user_namespace(spec)?;
         let mut plan = Plan::new(spec, &request)?;
         let cgroup = spec
             .cgroup
             .as_ref()
             .map(|cgroup| CgroupDirectory::new(&cgroup.parent))
             .transpose()?;
-        let launched = launch::launch(&mut plan, cgroup.as_ref())?;
         let leads_group = spec.session == Session::New
             || self.process_group.is_some_and(|group| group.as_raw() == 0);
+        let launched = match self.server {
+            None => launch::launch(&mut plan, cgroup.as_ref())?,
+            Some(server) => {
+                let extra = Extra {
+                    cgroup: cgroup.as_ref(),
+                    user_namespace: self.user_namespace.as_ref().map(AsFd::as_fd),
+                    directory: self.directory.is_some()
+                        || spec.working_directory == WorkingDirectory::Inherit,
+                    kill_group: leads_group && !spec.has(Namespace::Pid),
+                };
+                server.launch(plan, &extra)?
+            }
+        };
         Ok(Child::new(launched, cgroup, spec, leads_group, degraded))
+    }
+
+    fn check_user_namespace(&self, spec: &Spec) -> Result<()> {
+        let why = match (&self.user_namespace, self.server) {
+            (None, _) => return Ok(()),
+            (Some(_), None) => "only a fork server can join one for a launch",
+            (Some(_), Some(server)) if server.is_pre_pivoted() => {
+                "a pre-pivoted fork server has left the namespace that others belong to"
+            }
+            _ if spec.has(Namespace::User) => "the sandbox is to have one of its own",
+            _ => return Ok(()),
+        };
+        Err(Error::Launch {
+            stage: Stage::Prepare,
+            subject: Some(format!("a user namespace to join: {why}")),
+            errno: nix::errno::Errno::EOPNOTSUPP,
+        })
     }
 
     fn null_device(&self) -> Result<Option<OwnedFd>> {

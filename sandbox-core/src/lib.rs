@@ -25,6 +25,8 @@ mod cgroup;
 mod child;
 mod command;
 mod error;
+mod exit;
+pub mod fork_server;
 mod host;
 mod launch;
 mod plan;
@@ -37,6 +39,7 @@ mod uid_pool;
 pub use child::{Child, Exit, Timings, Usage};
 pub use command::{Command, Stdio};
 pub use error::{Error, Result};
+pub use fork_server::ForkServer;
 pub use host::{CgroupMode, Feature, Host, State};
 pub use nix::errno::Errno;
 pub use spec::{

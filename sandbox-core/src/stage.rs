@@ -1,10 +1,13 @@
 //! The stages of a launch, in their order.
 
+use serde::{Deserialize, Serialize};
+
 macro_rules! stages {
     ($($(#[$doc:meta])* $name:ident => $text:literal,)+) => {
         /// A stage of a launch. Errors name the one that failed, timings have
         /// one value for each, benchmarks use them as labels.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
         #[repr(u8)]
         pub enum Stage { $($(#[$doc])* $name,)+ }
 

@@ -12,6 +12,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::spec::UidPool;
@@ -27,7 +28,7 @@ const ALONE: u64 = 2;
 static CLAIMS: AtomicU32 = AtomicU32::new(0);
 
 /// One claimant's way through a range.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Claim {
     pool: UidPool,
     /// Where it begins: claimants that begin apart seldom meet.

@@ -127,7 +127,7 @@ const KINDS: [Kind; 18] = [
 
 #[test]
 fn every_probe_has_a_canary_that_is_tested_here() {
-    assert_eq!(probes::all().len(), 26);
+    assert_eq!(probes::all().len(), 31);
     for registered in probes::all() {
         assert!(
             KINDS.contains(&registered.probe.canary),

@@ -82,6 +82,7 @@ pub fn dispatch(cli: &Cli) -> Result<ExitCode, Error> {
         Command::Exec(arguments) => exec::exec(arguments),
         Command::Schema => print(&report::schema()),
         Command::Arena(_) => arena::arena(),
+        Command::ForkServer => Ok(sandbox_core::fork_server::main()),
     }
 }
 

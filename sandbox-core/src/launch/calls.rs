@@ -1,14 +1,16 @@
 //! Steps of the child that take several system calls, under its rules: no
 //! allocation, no lock, no panic.
 
+use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{OFlag, open, openat};
 use nix::mount::{MsFlags, mount};
 use nix::poll::{PollTimeout, poll};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::stat::Mode;
+use nix::unistd::write;
 
 use crate::plan::Step;
 use crate::stage::Stage;
@@ -34,12 +36,24 @@ pub(super) fn working_directory(keep: bool) -> nix::Result<Option<OwnedFd>> {
     if !keep {
         return Ok(None);
     }
-    open(
-        c".",
-        OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
-        Mode::empty(),
-    )
-    .map(Some)
+    open_directory(c".").map(Some)
+}
+
+/// Opens a directory to come back to.
+pub(super) fn open_directory(path: &CStr) -> nix::Result<OwnedFd> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    open(path, flags, Mode::empty())
+}
+
+/// Writes a file of the kernel's, relative to a directory.
+pub(super) fn write_at(directory: BorrowedFd<'_>, path: &CStr, data: &[u8]) -> nix::Result<()> {
+    let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+    let file = openat(directory, path, flags, Mode::empty())?;
+    // In one call: the kernel takes these files no other way.
+    match write(&file, data)? {
+        written if written == data.len() => Ok(()),
+        _ => Err(Errno::EIO),
+    }
 }
 
 pub(super) fn unshare_time() -> nix::Result<()> {

@@ -19,59 +19,17 @@ use nix::unistd::{
 };
 
 use super::calls::{
-    drop_bounding, enter_time, join_keyring, remount, set_capabilities, unshare_time,
-    working_directory,
+    drop_bounding, enter_time, join_keyring, open_directory, remount, set_capabilities,
+    unshare_time, working_directory, write_at,
 };
+use super::inheritance::{Inheritance, Made};
 use super::init;
 use super::keeper;
 use super::report::Report;
+use crate::fork_server;
 use crate::plan::{Plan, Step};
 use crate::stage::Stage;
 use crate::sys::{caps, exec, fd, ids, mount as mounts, net, page, signal};
-
-/// What the child holds besides the plan.
-#[derive(Debug)]
-pub(super) struct Inheritance<'a> {
-    pub(super) progress: &'a page::Progress,
-    /// The report socket's end.
-    pub(super) report: RawFd,
-    /// Pid 1's end of its socket to the parent, where there is a pid 1 of ours.
-    pub(super) leash: Option<RawFd>,
-    /// Readable once the launcher has ended, where that matters.
-    pub(super) launcher: Option<RawFd>,
-    /// The launcher's procfs, where there is a keeper.
-    pub(super) procfs: Option<RawFd>,
-    /// The cgroup's `cgroup.procs`, where clone could not place the child in it.
-    pub(super) cgroup_procs: Option<RawFd>,
-    /// The call that made the process; the others do less than clone3.
-    pub(super) made: Made,
-}
-
-/// The call that a process was made by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Made {
-    /// clone3(2), which does it all.
-    ByClone3,
-    /// clone(2), which has fewer flags.
-    ByClone,
-    /// fork(2), which has none: the namespaces are still to be made.
-    ByUnshare,
-}
-
-impl Made {
-    /// The namespaces that the child makes itself: the bit of CLONE_NEWTIME
-    /// means something else to clone(2), and a cgroup namespace has its root
-    /// where its maker is, which must be the sandbox's cgroup.
-    pub(super) fn later(self) -> u64 {
-        match self {
-            Self::ByClone3 => 0,
-            Self::ByClone => {
-                crate::sys::clone::NEWTIME | u64::from(libc::CLONE_NEWCGROUP.unsigned_abs())
-            }
-            Self::ByUnshare => u64::MAX,
-        }
-    }
-}
 
 struct Child<'a> {
     plan: &'a mut Plan,
@@ -183,20 +141,9 @@ impl Child<'_> {
         };
         match step {
             Step::AwaitParent => self.await_parent(),
-            Step::Write { path, data } => {
-                let file = open(
-                    path.as_c_str(),
-                    OFlag::O_WRONLY | OFlag::O_CLOEXEC,
-                    Mode::empty(),
-                )?;
-                // In one call: the kernel takes these files no other way.
-                match write(&file, data)? {
-                    written if written == data.len() => Ok(()),
-                    _ => Err(Errno::EIO),
-                }
-            }
+            Step::Write { path, data } => write_at(nix::fcntl::AT_FDCWD, path, data),
             Step::ParentDeathSignal => self.tie_to_parent(),
-            Step::JoinProcessGroup(group) => setpgid(Pid::from_raw(0), *group),
+            Step::JoinProcessGroup(group) => setpgid(Pid::from_raw(0), Pid::from_raw(*group)),
             Step::LeadProcessGroup => setpgid(Pid::from_raw(0), Pid::from_raw(0)),
             Step::NewSession => setsid().map(drop),
             Step::Hostname(name) => {
@@ -250,7 +197,7 @@ impl Child<'_> {
                 if let Some(size) = size {
                     mounts::configure(context, c"size", size)?;
                 }
-                if *kind == c"tmpfs" {
+                if kind.as_c_str() == c"tmpfs" {
                     mounts::configure(context, c"mode", c"0755")?;
                 }
                 mounts::create(context)?;
@@ -313,7 +260,10 @@ impl Child<'_> {
                 mounts::attach(tree, self.inside(target)?.as_fd())?;
                 close(tree.as_raw_fd())
             }
-            Step::Remount { target, flags } => remount(self.inside(target)?.as_fd(), *flags),
+            Step::Remount { target, flags } => remount(
+                self.inside(target)?.as_fd(),
+                MsFlags::from_bits_retain(*flags),
+            ),
             Step::SealRoot => mounts::set_attributes(self.root()?, mounts::ATTR_RDONLY, false),
             Step::SealRootByRemount => remount(
                 self.root()?,
@@ -332,6 +282,44 @@ impl Child<'_> {
                 umount2(c".", MntFlags::MNT_DETACH)?;
                 before.map_or(Ok(()), fchdir)
             }
+            Step::LeaveBase {
+                base,
+                outside,
+                procfs,
+            } => {
+                let (base, outside, procfs) = (*base, *outside, *procfs);
+                self.fill(base, open_directory(c"/")?)?;
+                self.fill(outside, open_directory(fork_server::OUTSIDE)?)?;
+                chroot(fork_server::OUTSIDE)?;
+                chdir(c"/")?;
+                self.fill(procfs, open_directory(c"/proc/self")?)
+            }
+            Step::AttachRootOverBase { slot, base } => {
+                let tree = self.slot(*slot)?;
+                mounts::attach(tree, self.slot(*base)?)?;
+                self.root = tree.as_raw_fd();
+                Ok(())
+            }
+            Step::EnterOverBase { outside } => {
+                fchdir(self.root()?)?;
+                chroot(c".")?;
+                // It lies below the base, which no path of the root leads to.
+                fchdir(self.slot(*outside)?)?;
+                umount2(c".", MntFlags::MNT_DETACH)?;
+                fchdir(self.root()?)
+            }
+            Step::NestUser {
+                procfs,
+                uid_map,
+                gid_map,
+            } => {
+                let procfs = self.slot(*procfs)?;
+                unshare(CloneFlags::CLONE_NEWUSER)?;
+                // setgroups first: without it the kernel refuses the gid map.
+                write_at(procfs, c"setgroups", b"deny")?;
+                write_at(procfs, c"uid_map", uid_map)?;
+                write_at(procfs, c"gid_map", gid_map)
+            }
             Step::ChrootToRoot { keep_directory } => {
                 let before = working_directory(*keep_directory)?;
                 fchdir(self.root()?)?;
@@ -342,9 +330,7 @@ impl Child<'_> {
             Step::ChangeDirectory(path) => chdir(path.as_c_str()),
             Step::Fork => self.fork(index),
             Step::PlaceDescriptors => self.place_descriptors(),
-            Step::Limit {
-                resource, value, ..
-            } => setrlimit(*resource, *value, *value),
+            Step::Limit { limit, value } => setrlimit(limit.resource(), *value, *value),
             Step::DropBounding(mask) => drop_bounding(*mask, &self.plan.steps),
             Step::ClearGroups => ids::clear_groups(),
             Step::SetIds { uid, gid } => {

@@ -9,8 +9,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use nix::errno::Errno;
 use nix::unistd::Pid;
 
-use super::child::{self, Inheritance, Made};
+use super::child;
 use super::clone::{not_made, reap, with_signals_blocked};
+use super::inheritance::{Inheritance, Made};
 use super::report::{self, Received};
 use crate::error::{Error, Result};
 use crate::plan::Plan;

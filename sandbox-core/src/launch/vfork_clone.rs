@@ -5,13 +5,13 @@
 //! copied, so that a launch costs the same from a launcher of any size. What
 //! that rules out, `Spec::build` refuses.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use nix::unistd::Pid;
 
-use super::child::{self, Inheritance};
+use super::child;
 use super::clone::{not_made, with_signals_blocked};
-use crate::cgroup::CgroupDirectory;
+use super::inheritance::Inheritance;
 use crate::error::Result;
 use crate::plan::Plan;
 use crate::sys::clone::{Cloned, Stack, vfork_clone3};
@@ -21,10 +21,9 @@ use crate::sys::clone::{Cloned, Stack, vfork_clone3};
 pub(super) fn make(
     plan: &mut Plan,
     inheritance: Inheritance<'_>,
-    cgroup: Option<&CgroupDirectory>,
+    directory: Option<BorrowedFd<'_>>,
 ) -> Result<(Pid, OwnedFd)> {
     let stack = Stack::new().map_err(not_made)?;
-    let directory = cgroup.map(|cgroup| cgroup.directory());
     let flags = plan.flags;
     let cloned = with_signals_blocked(|| {
         vfork_clone3(flags, directory, &stack, || child::run(plan, inheritance))

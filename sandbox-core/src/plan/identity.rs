@@ -4,6 +4,7 @@ use std::ffi::CString;
 use std::fmt::Write as _;
 
 use nix::unistd::{getegid, geteuid, getgroups};
+use serde::{Deserialize, Serialize};
 
 use super::Step;
 use crate::error::{Error, Result};
@@ -13,7 +14,7 @@ use crate::sys::caps;
 use crate::uid_pool::Claim;
 
 /// Who writes the id maps of a new user namespace, and what.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum IdWriter {
     /// Nobody: there is no user namespace, or it shall have none.
     None,

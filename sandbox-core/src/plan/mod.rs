@@ -1,6 +1,7 @@
 //! From a description to a plan: every string, table and number that the child
 //! needs, made before the clone.
 
+mod base;
 mod identity;
 mod mounts;
 mod step;
@@ -11,11 +12,12 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::sys::resource::Resource;
 use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
 
 pub(crate) use identity::IdWriter;
-pub(crate) use step::Step;
+pub(crate) use mounts::anchor;
+pub(crate) use step::{Limit, Step};
 
 use crate::error::{Error, Result};
 use crate::spec::{
@@ -53,10 +55,12 @@ pub(crate) struct Request<'a> {
     pub(crate) inherited: Vec<(RawFd, RawFd)>,
     pub(crate) process_group: Option<Pid>,
     pub(crate) directory: Option<CString>,
+    /// Whether the maker of the process lives on a base that was pivoted once.
+    pub(crate) pre_pivot: bool,
 }
 
 /// What the child walks.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Plan {
     pub(crate) strategy: Strategy,
     /// The namespace flags of clone(2); CLONE_NEWTIME only without offsets.
@@ -73,7 +77,7 @@ pub(crate) struct Plan {
     pub(crate) environment: StringArray,
     pub(crate) ids: IdWriter,
     /// The process group that the parent puts the child into.
-    pub(crate) process_group: Option<Pid>,
+    pub(crate) process_group: Option<i32>,
     /// Whether a process of ours forks the program: pid 1, or a keeper.
     pub(crate) init: bool,
     /// Whether that one is a keeper, and lets the program's children outlive it.
@@ -85,7 +89,7 @@ pub(crate) struct Plan {
 }
 
 /// Until when a keeper lets the subtree live.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Patience {
     /// Until the program ends.
     Program,
@@ -94,7 +98,7 @@ pub(crate) enum Patience {
 }
 
 /// Which descriptor gets which number, and what is closed.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Placement {
     /// Number before, number after. Before the step the first of each is the
     /// launcher's; while it runs, a copy above all of the second.
@@ -108,7 +112,15 @@ pub(crate) struct Placement {
 impl Plan {
     pub(crate) fn new(spec: &Spec, request: &Request<'_>) -> Result<Self> {
         let mut steps = Vec::new();
-        let ids = identity::map_steps(spec, &mut steps)?;
+        let mut slots = Vec::new();
+        let base = request
+            .pre_pivot
+            .then(|| base::leave(spec, &mut steps, &mut slots))
+            .transpose()?;
+        let ids = match base {
+            Some(_) => IdWriter::Child,
+            None => identity::map_steps(spec, &mut steps)?,
+        };
         if spec.die_with_parent {
             steps.push((Stage::ParentDeath, Step::ParentDeathSignal));
         }
@@ -126,7 +138,7 @@ impl Plan {
                     errno: Errno::EOPNOTSUPP,
                 });
             }
-            steps.push((Stage::Session, Step::JoinProcessGroup(group)));
+            steps.push((Stage::Session, Step::JoinProcessGroup(group.as_raw())));
         }
         if joins.is_some() && !ids.by_parent() {
             // The parent puts the child into the group: in a pid namespace of
@@ -179,7 +191,10 @@ impl Plan {
         if spec.keyring == Keyring::New {
             steps.push((Stage::Keyring, Step::JoinKeyring));
         }
-        let slots = mounts::steps(spec, &mut steps)?;
+        mounts::steps(spec, base.as_ref(), &mut steps, &mut slots)?;
+        if let Some(base) = &base {
+            base::nest(spec, base, &mut steps);
+        }
         if let WorkingDirectory::Path(path) = &spec.working_directory {
             let path = c_string(Stage::WorkingDirectory, path.as_os_str())?;
             steps.push((Stage::WorkingDirectory, Step::ChangeDirectory(path)));
@@ -231,7 +246,7 @@ impl Plan {
         let environment = environment(spec, &request.environment);
         Ok(Self {
             strategy: spec.strategy,
-            flags: flags(spec, offsets.is_some()),
+            flags: flags(spec, offsets.is_some(), base.is_some()),
             steps,
             slots,
             descriptors: placement(spec, request),
@@ -249,7 +264,7 @@ impl Plan {
             arguments: StringArray::new(request.arguments.clone()),
             environment: StringArray::new(assignments(environment)?),
             ids,
-            process_group: joins,
+            process_group: joins.map(Pid::as_raw),
             init,
             keeper,
             die_with_parent: spec.die_with_parent,
@@ -267,10 +282,12 @@ impl Plan {
     }
 }
 
-fn flags(spec: &Spec, offsets: bool) -> u64 {
+fn flags(spec: &Spec, offsets: bool, pre_pivot: bool) -> u64 {
     spec.namespaces.iter().fold(0, |flags, namespace| {
         flags
             | match namespace {
+                // Made at the end, nested: see `Step::NestUser`.
+                Namespace::User if pre_pivot => 0,
                 Namespace::User => u64::from(libc::CLONE_NEWUSER.unsigned_abs()),
                 Namespace::Pid => u64::from(libc::CLONE_NEWPID.unsigned_abs()),
                 Namespace::Mount => u64::from(libc::CLONE_NEWNS.unsigned_abs()),
@@ -286,29 +303,18 @@ fn flags(spec: &Spec, offsets: bool) -> u64 {
 
 fn limit_steps(spec: &Spec, steps: &mut Vec<(Stage, Step)>) {
     let limits = spec.limits;
-    for (resource, name, value) in [
-        (Resource::RLIMIT_CORE, "core", limits.core),
-        (Resource::RLIMIT_CPU, "cpu_seconds", limits.cpu_seconds),
-        (Resource::RLIMIT_FSIZE, "file_size", limits.file_size),
-        (
-            Resource::RLIMIT_MEMLOCK,
-            "locked_memory",
-            limits.locked_memory,
-        ),
-        (Resource::RLIMIT_STACK, "stack", limits.stack),
-        (Resource::RLIMIT_AS, "address_space", limits.address_space),
-        (Resource::RLIMIT_NOFILE, "open_files", limits.open_files),
-        (Resource::RLIMIT_NPROC, "processes", limits.processes),
+    for (limit, value) in [
+        (Limit::Core, limits.core),
+        (Limit::CpuSeconds, limits.cpu_seconds),
+        (Limit::FileSize, limits.file_size),
+        (Limit::LockedMemory, limits.locked_memory),
+        (Limit::Stack, limits.stack),
+        (Limit::AddressSpace, limits.address_space),
+        (Limit::OpenFiles, limits.open_files),
+        (Limit::Processes, limits.processes),
     ] {
         if let Some(value) = value {
-            steps.push((
-                Stage::Limits,
-                Step::Limit {
-                    resource,
-                    name,
-                    value,
-                },
-            ));
+            steps.push((Stage::Limits, Step::Limit { limit, value }));
         }
     }
 }

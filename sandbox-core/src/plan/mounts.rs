@@ -13,6 +13,7 @@ use nix::errno::Errno;
 use nix::mount::MsFlags;
 use procfs::process::MountInfo;
 
+use super::base::Base as PivotedBase;
 use super::{Step, c_string};
 use crate::error::{Error, Result};
 use crate::spec::{Access, Base, Enter, Mount, Namespace, Root, Spec, WorkingDirectory};
@@ -29,8 +30,13 @@ const DEVICE_LINKS: [(&str, &str); 4] = [
     ("stderr", "fd/2"),
 ];
 
-/// Adds the steps; gives the empty slots that they use.
-pub(super) fn steps(spec: &Spec, steps: &mut Vec<(Stage, Step)>) -> Result<Vec<RawFd>> {
+/// Adds the steps, and the empty slots that they use.
+pub(super) fn steps(
+    spec: &Spec,
+    base: Option<&PivotedBase>,
+    steps: &mut Vec<(Stage, Step)>,
+    slots: &mut Vec<RawFd>,
+) -> Result<()> {
     if !spec.has(Namespace::Mount) {
         if let Some(Root {
             base: Base::Directory(path),
@@ -42,19 +48,21 @@ pub(super) fn steps(spec: &Spec, steps: &mut Vec<(Stage, Step)>) -> Result<Vec<R
                 Step::Chroot(c_string(Stage::Root, path.as_os_str())?),
             ));
         }
-        return Ok(Vec::new());
+        return Ok(());
     }
-    let mut builder = Builder::new(spec);
+    let mut builder = Builder::new(spec, base, slots.len());
     builder.prepare_root()?;
     for mount in &spec.mounts {
         builder.mount(mount)?;
     }
     builder.finish(steps);
-    Ok(vec![-1; builder.slots])
+    slots.resize(builder.slots, -1);
+    Ok(())
 }
 
 struct Builder<'a> {
     spec: &'a Spec,
+    base: Option<&'a PivotedBase>,
     /// Detached mounts are made first, all of them.
     detach: Vec<Step>,
     /// Then they are attached, in the order of the description.
@@ -67,12 +75,13 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn new(spec: &'a Spec) -> Self {
+    fn new(spec: &'a Spec, base: Option<&'a PivotedBase>, slots: usize) -> Self {
         Self {
             spec,
+            base,
             detach: Vec::new(),
             attach: Vec::new(),
-            slots: 0,
+            slots,
             ground: Vec::new(),
             made: Vec::new(),
             modern: has_set_attributes(),
@@ -94,7 +103,7 @@ impl<'a> Builder<'a> {
         match &root.base {
             Base::Tmpfs { size } => {
                 self.detach.push(Step::NewFilesystem {
-                    kind: c"tmpfs",
+                    kind: c"tmpfs".into(),
                     size: size_text(*size),
                     attributes: ATTR_NOSUID | ATTR_NODEV,
                     slot,
@@ -125,9 +134,15 @@ impl<'a> Builder<'a> {
                 self.ground.push(("/".into(), false));
             }
         }
-        self.attach.push(Step::AttachRoot {
-            slot,
-            at: c_string(Stage::Root, anchor()?.as_os_str())?,
+        self.attach.push(match self.base {
+            Some(base) => Step::AttachRootOverBase {
+                slot,
+                base: base.base,
+            },
+            None => Step::AttachRoot {
+                slot,
+                at: c_string(Stage::Root, anchor()?.as_os_str())?,
+            },
         });
         if let (Base::Directory(path), false) = (&root.base, self.modern) {
             let access = if root.writable {
@@ -226,7 +241,7 @@ impl<'a> Builder<'a> {
         // A copy would go on receiving the mounts made at its source outside.
         self.attach.push(Step::Remount {
             target: relative(target)?,
-            flags: MsFlags::MS_REC | MsFlags::MS_PRIVATE,
+            flags: (MsFlags::MS_REC | MsFlags::MS_PRIVATE).bits(),
         });
         let holder = infos
             .iter()
@@ -249,7 +264,7 @@ impl<'a> Builder<'a> {
             }
             self.attach.push(Step::Remount {
                 target: relative(&target.join(suffix))?,
-                flags,
+                flags: flags.bits(),
             });
         }
         Ok(())
@@ -265,7 +280,7 @@ impl<'a> Builder<'a> {
         self.make(target, true)?;
         let slot = self.slot();
         self.detach.push(Step::NewFilesystem {
-            kind,
+            kind: kind.into(),
             size: size_text(size),
             attributes,
             slot,
@@ -377,9 +392,12 @@ impl<'a> Builder<'a> {
         let keep_directory = self.spec.working_directory == WorkingDirectory::Inherit;
         steps.push((
             Stage::Root,
-            match root.enter {
-                Enter::PivotRoot => Step::PivotRoot { keep_directory },
-                Enter::Chroot => Step::ChrootToRoot { keep_directory },
+            match (root.enter, self.base) {
+                (Enter::PivotRoot, Some(base)) => Step::EnterOverBase {
+                    outside: base.outside,
+                },
+                (Enter::PivotRoot, None) => Step::PivotRoot { keep_directory },
+                (Enter::Chroot, _) => Step::ChrootToRoot { keep_directory },
             },
         ));
     }
@@ -387,7 +405,7 @@ impl<'a> Builder<'a> {
 
 /// A directory that exists in the launcher's tree, to hang the new root on.
 /// What it hides there does not matter: all sources are open by then.
-fn anchor() -> Result<PathBuf> {
+pub(crate) fn anchor() -> Result<PathBuf> {
     ["/tmp", "/mnt", "/var", "/usr", "/etc", "/dev"]
         .into_iter()
         .map(PathBuf::from)

@@ -2,15 +2,14 @@
 
 use std::ffi::{CStr, CString};
 
-use nix::mount::MsFlags;
 use nix::sys::resource::Resource;
-use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
 
 use crate::uid_pool::Claim;
 
 /// What the child does, one after the other. Numbers of slots are indices into
 /// [`Plan::slots`](super::Plan::slots).
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Step {
     /// Waits until the parent has done its part: id maps, process group.
     AwaitParent,
@@ -22,7 +21,7 @@ pub(crate) enum Step {
     /// Asks for SIGKILL when the parent's thread ends.
     ParentDeathSignal,
     /// Joins a process group of its own pid namespace.
-    JoinProcessGroup(Pid),
+    JoinProcessGroup(i32),
     /// Makes a process group of its own.
     LeadProcessGroup,
     NewSession,
@@ -45,7 +44,7 @@ pub(crate) enum Step {
     },
     /// A detached mount of a new file system.
     NewFilesystem {
-        kind: &'static CStr,
+        kind: CString,
         size: Option<CString>,
         attributes: u64,
         slot: usize,
@@ -83,7 +82,8 @@ pub(crate) enum Step {
     /// mount_setattr(2) is missing.
     Remount {
         target: CString,
-        flags: MsFlags,
+        /// Of mount(2).
+        flags: libc::c_ulong,
     },
     /// Makes the root mount itself read-only.
     SealRoot,
@@ -92,6 +92,29 @@ pub(crate) enum Step {
     /// Enters the root; the old one is unmounted.
     PivotRoot {
         keep_directory: bool,
+    },
+    /// Goes from the base that the fork server pivoted onto to the host's tree,
+    /// and keeps three ways back: the base, that tree, the process's procfs.
+    LeaveBase {
+        base: usize,
+        outside: usize,
+        procfs: usize,
+    },
+    /// Attaches a detached mount over the base: the new root.
+    AttachRootOverBase {
+        slot: usize,
+        base: usize,
+    },
+    /// Enters the root that lies over the base, and unmounts the host's tree.
+    EnterOverBase {
+        outside: usize,
+    },
+    /// Makes a user namespace that owns none of the others, so that no
+    /// capability inside is good for unmounting the root or for setns(2).
+    NestUser {
+        procfs: usize,
+        uid_map: Vec<u8>,
+        gid_map: Vec<u8>,
     },
     /// Enters the root; the old one stays.
     ChrootToRoot {
@@ -104,8 +127,7 @@ pub(crate) enum Step {
     Fork,
     PlaceDescriptors,
     Limit {
-        resource: Resource,
-        name: &'static str,
+        limit: Limit,
         value: u64,
     },
     /// Takes all capabilities but these out of the bounding set.
@@ -146,16 +168,62 @@ impl Step {
             }
             Self::Chroot(path) | Self::ChangeDirectory(path) => text(path),
             Self::JoinProcessGroup(group) => Some(format!("process group {group}")),
-            Self::Limit { name, value, .. } => Some(format!("{name} = {value}")),
+            Self::Limit { limit, value } => Some(format!("{} = {value}", limit.name())),
             Self::SetIds { uid, gid } => Some(format!("uid {uid}, gid {gid}")),
             Self::UnshareTime | Self::EnterTime => Some("time namespace".to_owned()),
             Self::ClaimUid(claim) => Some(claim.to_string()),
             Self::ClearGroups => Some("supplementary groups".to_owned()),
             Self::DropBounding(_) => Some("bounding set".to_owned()),
+            Self::LeaveBase { .. } => Some("the host's tree below the base".to_owned()),
+            Self::AttachRootOverBase { .. } => Some("the base".to_owned()),
+            Self::EnterOverBase { .. } => Some("the root over the base".to_owned()),
+            Self::NestUser { .. } => Some("nested user namespace".to_owned()),
             Self::PivotRoot { .. } => Some("pivot_root".to_owned()),
             Self::ChrootToRoot { .. } => Some("chroot".to_owned()),
             Self::SealRoot | Self::SealRootByRemount => Some("read-only root".to_owned()),
             _ => None,
+        }
+    }
+}
+
+/// A resource limit that a description can set.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) enum Limit {
+    Core,
+    CpuSeconds,
+    FileSize,
+    LockedMemory,
+    Stack,
+    AddressSpace,
+    OpenFiles,
+    Processes,
+}
+
+impl Limit {
+    pub(crate) fn resource(self) -> Resource {
+        match self {
+            Self::Core => Resource::RLIMIT_CORE,
+            Self::CpuSeconds => Resource::RLIMIT_CPU,
+            Self::FileSize => Resource::RLIMIT_FSIZE,
+            Self::LockedMemory => Resource::RLIMIT_MEMLOCK,
+            Self::Stack => Resource::RLIMIT_STACK,
+            Self::AddressSpace => Resource::RLIMIT_AS,
+            Self::OpenFiles => Resource::RLIMIT_NOFILE,
+            Self::Processes => Resource::RLIMIT_NPROC,
+        }
+    }
+
+    /// As in a description.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Core => "core",
+            Self::CpuSeconds => "cpu_seconds",
+            Self::FileSize => "file_size",
+            Self::LockedMemory => "locked_memory",
+            Self::Stack => "stack",
+            Self::AddressSpace => "address_space",
+            Self::OpenFiles => "open_files",
+            Self::Processes => "processes",
         }
     }
 }

@@ -147,6 +147,13 @@ fn check_pool(spec: &Spec) -> Result<(), PolicyError> {
 }
 
 fn check_strategy(spec: &Spec) -> Result<(), PolicyError> {
+    if spec.strategy == Strategy::ForkServer && spec.init.is_keeper() {
+        return Err(PolicyError::Strategy {
+            strategy: "fork-server",
+            what: "a keeper",
+            why: "it would be the server's child, and its end the server's to tell",
+        });
+    }
     if spec.strategy != Strategy::VforkClone {
         return Ok(());
     }

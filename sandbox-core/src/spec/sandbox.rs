@@ -62,6 +62,11 @@ pub enum Strategy {
     /// The old way: fork(2), unshare(2), and another fork for the pid namespace.
     /// As unshare(2) itself, it refuses a launcher that has threads.
     ForkUnshare,
+    /// By a small server process that was started once, whatever has become of
+    /// the launcher since: its size, its threads. The command says by which
+    /// ([`Command::server`](crate::Command::server)); without one the launch
+    /// fails.
+    ForkServer,
 }
 
 /// What a sandbox is made of. Plain data; [`Spec::build`] checks it.

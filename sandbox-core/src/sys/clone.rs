@@ -56,11 +56,19 @@ struct CloneArgs {
 ///
 /// [clone3(2)]: https://man7.org/linux/man-pages/man2/clone3.2.html
 pub(crate) fn clone3(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> nix::Result<Cloned> {
+    clone3_with(flags, libc::SIGCHLD as u64, cgroup)
+}
+
+fn clone3_with(
+    flags: u64,
+    exit_signal: u64,
+    cgroup: Option<BorrowedFd<'_>>,
+) -> nix::Result<Cloned> {
     let mut pidfd: RawFd = -1;
     let mut arguments = CloneArgs {
         flags: flags | CLEAR_SIGHAND | pidfd_flag(),
         pidfd: (&raw mut pidfd).addr() as u64,
-        exit_signal: libc::SIGCHLD as u64,
+        exit_signal,
         ..CloneArgs::default()
     };
     if let Some(cgroup) = cgroup {
@@ -78,6 +86,14 @@ pub(crate) fn clone3(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> nix::Result<
         )
     };
     finish(result, &raw const pidfd)
+}
+
+/// As [`clone3`], with the caller's own parent as the child's (CLONE_PARENT),
+/// which gets the signal that the caller's end would have raised.
+pub(crate) fn clone3_sibling(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> nix::Result<Cloned> {
+    let parent = u64::from(libc::CLONE_PARENT.unsigned_abs());
+    // The kernel takes no signal beside this flag (EINVAL): the caller's counts.
+    clone3_with(flags | parent, 0, cgroup)
 }
 
 /// [clone3(2)] with CLONE_VM and CLONE_VFORK: the child runs `child` in the

@@ -5,12 +5,13 @@ use std::ffi::{CStr, CString, c_char};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use nix::errno::Errno;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Strings with the array of pointers that execve(2) takes, made beforehand.
 #[derive(Debug)]
 pub(crate) struct StringArray {
     /// Keeps what the pointers point to.
-    _strings: Vec<CString>,
+    strings: Vec<CString>,
     /// One for each string, and a null one.
     pointers: Vec<*const c_char>,
 }
@@ -19,6 +20,18 @@ pub(crate) struct StringArray {
 // pointers go to heap memory that the same value owns and never changes.
 unsafe impl Send for StringArray {}
 
+impl Serialize for StringArray {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.strings.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for StringArray {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Vec::deserialize(deserializer).map(Self::new)
+    }
+}
+
 impl StringArray {
     pub(crate) fn new(strings: Vec<CString>) -> Self {
         let pointers = strings
@@ -26,10 +39,7 @@ impl StringArray {
             .map(|string| string.as_ptr())
             .chain([std::ptr::null()])
             .collect();
-        Self {
-            _strings: strings,
-            pointers,
-        }
+        Self { strings, pointers }
     }
 }
 

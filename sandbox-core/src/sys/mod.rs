@@ -12,3 +12,4 @@ pub(crate) mod net;
 pub(crate) mod page;
 pub(crate) mod process;
 pub(crate) mod signal;
+pub(crate) mod socket;

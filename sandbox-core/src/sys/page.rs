@@ -4,12 +4,18 @@
     reason = "a mapping that outlives clone has no safe wrapper"
 )]
 
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use nix::errno::Errno;
+use nix::fcntl::SealFlag;
 
 use crate::stage::Stage;
+
+/// A memory file of this shape stays so.
+const SHAPE: SealFlag = SealFlag::F_SEAL_SHRINK.union(SealFlag::F_SEAL_GROW);
+const SIZE: libc::off_t = size_of::<Laps>() as libc::off_t;
 
 /// What the child writes and the parent reads.
 #[repr(C)]
@@ -35,19 +41,50 @@ unsafe impl Send for Progress {}
 unsafe impl Sync for Progress {}
 
 impl Progress {
-    /// A fresh one, all zero ([mmap(2)]).
+    /// A fresh one, all zero.
+    pub(crate) fn new() -> nix::Result<Self> {
+        Self::map(-1, libc::MAP_SHARED | libc::MAP_ANONYMOUS)
+    }
+
+    /// A fresh one that another process can map, and the descriptor for it
+    /// ([memfd_create(2)]).
+    ///
+    /// [memfd_create(2)]: https://man7.org/linux/man-pages/man2/memfd_create.2.html
+    pub(crate) fn shared() -> nix::Result<(Self, OwnedFd)> {
+        let memory = nix::sys::memfd::memfd_create(
+            c"progress",
+            nix::sys::memfd::MFdFlags::MFD_CLOEXEC | nix::sys::memfd::MFdFlags::MFD_ALLOW_SEALING,
+        )?;
+        nix::unistd::ftruncate(&memory, SIZE)?;
+        // No page of it can vanish under a mapping.
+        nix::fcntl::fcntl(&memory, nix::fcntl::FcntlArg::F_ADD_SEALS(SHAPE))?;
+        Ok((Self::open(memory.as_fd())?, memory))
+    }
+
+    /// That of another process; EPERM where its pages could vanish.
+    pub(crate) fn open(memory: BorrowedFd<'_>) -> nix::Result<Self> {
+        let seals = nix::fcntl::fcntl(memory, nix::fcntl::FcntlArg::F_GET_SEALS)?;
+        if SealFlag::from_bits_truncate(seals).contains(SHAPE)
+            && nix::sys::stat::fstat(memory)?.st_size == SIZE
+        {
+            return Self::map(memory.as_raw_fd(), libc::MAP_SHARED);
+        }
+        Err(Errno::EPERM)
+    }
+
+    /// Maps it ([mmap(2)]).
     ///
     /// [mmap(2)]: https://man7.org/linux/man-pages/man2/mmap.2.html
-    pub(crate) fn new() -> nix::Result<Self> {
-        // SAFETY: a new anonymous mapping at an address of the kernel's choice
-        // touches no memory in use.
+    fn map(memory: RawFd, flags: libc::c_int) -> nix::Result<Self> {
+        // SAFETY: a new mapping at an address of the kernel's choice touches no
+        // memory in use; what it maps is new, or sealed at the size of `Laps`.
         let address = unsafe {
             libc::mmap(
                 std::ptr::null_mut(),
                 size_of::<Laps>(),
                 libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_SHARED | libc::MAP_ANONYMOUS,
-                -1,
+                flags,
+                memory,
                 0,
             )
         };
