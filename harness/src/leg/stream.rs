@@ -23,7 +23,7 @@ const READS_MAX: usize = 64;
 
 /// How long a survivor has to show itself after the teardown, where its end
 /// does not show first. Beats come every 25 ms.
-const SURVIVOR: Duration = Duration::from_secs(2);
+const SURVIVOR: Duration = Duration::from_millis(500);
 
 /// Whoever is gone so soon after the launched program was torn down with it: a
 /// launcher may end a moment before the kernel has ended its pid namespace.
