@@ -80,6 +80,7 @@ fn main() {
         assert_eq!(error.stage(), Some(stage), "{error}");
         assert!(matches!(error, Error::Launch { .. }), "{stage:?}: {error}");
     }
+    keeper_kills();
     println!("no allocation between clone and exec");
 }
 
@@ -113,6 +114,20 @@ fn launches(name: &str, spec: Spec) {
         let exit = command.spawn().and_then(|mut child| child.wait());
         assert!(matches!(exit, Ok(Exit::Code(0))), "{name}: {exit:?}");
     }
+}
+
+/// A keeper that looks at a killed program, and kills what it left.
+fn keeper_kills() {
+    let spec = Spec {
+        init: Init::Keeper,
+        ..builder(&[])
+    };
+    let sandbox = spec.build().unwrap();
+    let script = "setsid sleep 60 >/dev/null 2>&1 & kill -KILL $$";
+    let mut child = support::shell(&sandbox, script).spawn().unwrap();
+    let exit = child.wait();
+    let killed = matches!(exit, Ok(Exit::Signal { number: 9, .. }));
+    assert!(killed, "{exit:?}");
 }
 
 fn failures(name: &str, spec: &Spec) {
@@ -198,6 +213,17 @@ fn specs() -> Vec<(String, Spec)> {
                 specs.push((name, spec));
             }
         }
+    }
+    for (init, session) in [
+        (Init::Keeper, Session::New),
+        (Init::PatientKeeper, Session::Inherit),
+    ] {
+        let spec = Spec {
+            init,
+            session,
+            ..builder(&[])
+        };
+        specs.push((format!("{init:?} {session:?}"), spec));
     }
     if nix::unistd::geteuid().is_root() {
         // Ids for real, and without a user namespace.
