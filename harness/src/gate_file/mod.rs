@@ -1,6 +1,6 @@
 //! Gate files: results that are expected although they are not green.
 //!
-//! Read here, and applied in [`apply`].
+//! Read here, and applied in [`apply()`].
 
 mod apply;
 mod kernels;
