@@ -10,7 +10,7 @@ use nix::unistd::{ForkResult, Pid};
 use crate::wire::Record;
 use crate::{Context, raw};
 
-/// Seconds that one lives at most: more than the harness listens, which is two.
+/// Seconds that one lives at most: more than the harness listens.
 const LIFETIME: u32 = 3;
 
 /// How often it says that it is alive: often enough to be heard soon after a teardown.
