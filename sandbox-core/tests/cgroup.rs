@@ -154,7 +154,8 @@ fn dropped(parent: &Path) {
 
 fn failed(parent: &Path) {
     let sandbox = spec(parent, &[]).build().unwrap();
-    assert!(Command::new(&sandbox, "/no/program").spawn().is_err());
+    let error = Command::new(&sandbox, "/no/program").spawn().unwrap_err();
+    assert_eq!(error.stage(), Some(sandbox_core::Stage::Exec), "{error}");
     if std::env::var_os("NEXTEST").is_some() {
         assert_eq!(left(parent), Vec::<PathBuf>::new());
     }

@@ -239,7 +239,8 @@ fn launches_from_eight_threads_at_once_keep_apart_and_leave_nothing() {
                     let missing = Command::new(&sandbox, "/no/program")
                         .stdin(Stdio::Null)
                         .spawn();
-                    assert!(missing.is_err());
+                    let stage = missing.unwrap_err().stage();
+                    assert_eq!(stage, Some(sandbox_core::Stage::Exec));
                 }
             });
         }
